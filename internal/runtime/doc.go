@@ -1,0 +1,6 @@
+// Package runtime keeps sandboxes and containers by ID: create, start, stop, remove, exec, list, recover.
+//
+// It knows no Pod and no Kubernetes: its words are those of CRI, its values are plain. It owns the records under the
+// state directory and everything in the kernel that carries the instance and one of its IDs; the packages below it make
+// those things, and it decides in which order, and takes them back.
+package runtime
