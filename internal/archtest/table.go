@@ -1,0 +1,100 @@
+// Package archtest holds which package may import which, as data, and fails the build on an edge that is not in it.
+package archtest
+
+import "strings"
+
+// everybody may import these.
+var everybody = []string{"undo", "failpoint"}
+
+// below are the packages under the line: nobody there knows Kubernetes.
+var below = []string{
+	"runtime", "network", "image", "oci", "seccomp", "cgroup", "starter", "birth", "keeper", "logs", "fdconn", "linux", "assets",
+}
+
+// table says for each package which others it may import. A subpackage belongs to its parent: internal/pod/plan is pod.
+var table = map[string][]string{
+	"cmd/hull":        {"cli"},
+	"cmd/hulld":       {"daemon"},
+	"cmd/hull-keeper": {"keeper"},
+	"cmd/toolbox":     {},
+
+	"cli":    {"client", "ui"},
+	"client": {},
+	"ui":     {},
+
+	"daemon":  append([]string{"api", "cri", "pod", "volume", "store"}, below...),
+	"api":     {"store", "runtime", "image", "pod"},
+	"cri":     {"runtime", "image"},
+	"pod":     {"store", "volume", "runtime", "image"},
+	"volume":  {"store", "image", "linux"},
+	"store":   {},
+	"runtime": {"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux"},
+	"network": {"linux"},
+	"image":   {"linux"},
+	"oci":     {},
+	"seccomp": {"oci"},
+	"cgroup":  {"linux"},
+	"starter": {"birth", "fdconn", "linux", "oci", "keeper", "seccomp", "assets"},
+	"birth":   {"linux"},
+	"keeper":  {"fdconn", "linux"},
+	"logs":    {"linux"},
+	"fdconn":  {"linux"},
+	"linux":   {},
+	"assets":  {},
+
+	"undo":      {"failpoint"},
+	"failpoint": {},
+	"archtest":  {},
+	"hulltest":  append([]string{"keeper", "client"}, below...), // tests alone import it
+	"bench":     {"client"},
+}
+
+// owner is the package of the table that a directory belongs to: "internal/pod/plan" is "pod", "cmd/hulld" is itself.
+func owner(dir string) string {
+	parts := strings.Split(dir, "/")
+	if parts[0] == "internal" && len(parts) > 1 {
+		return parts[1]
+	}
+	if parts[0] == "cmd" && len(parts) > 1 {
+		return parts[0] + "/" + parts[1]
+	}
+	return parts[0]
+}
+
+// door is a foreign vocabulary and the packages that speak it.
+type door struct {
+	prefixes []string
+	except   []string // within the prefixes, but everybody's
+	may      []string
+}
+
+func (d door) covers(imp string) bool {
+	has := func(list []string) bool {
+		for _, p := range list {
+			if imp == p || strings.HasPrefix(imp, p+"/") {
+				return true
+			}
+		}
+		return false
+	}
+	return has(d.prefixes) && !has(d.except)
+}
+
+var doors = []door{
+	{prefixes: []string{"k8s.io"}, except: []string{"k8s.io/client-go/util/jsonpath", "k8s.io/cri-api", "k8s.io/cri-streaming", "k8s.io/streaming"},
+		may: []string{"api", "cri", "pod", "volume", "store", "daemon"}},
+	{prefixes: []string{"k8s.io/client-go/util/jsonpath"}, may: []string{"cli", "ui", "api"}},
+	{prefixes: []string{"k8s.io/cri-streaming", "k8s.io/streaming"}, may: []string{"api", "cri"}},
+	{prefixes: []string{"k8s.io/cri-api"}, may: []string{"cri"}},
+	{prefixes: []string{"go.etcd.io/bbolt"}, may: []string{"store", "image"}},
+	{prefixes: []string{"github.com/vishvananda", "github.com/google/nftables", "github.com/containernetworking"}, may: []string{"network"}},
+	{prefixes: []string{"github.com/containerd/containerd"}, except: []string{"github.com/containerd/containerd/v2/contrib/seccomp"}, may: []string{"image"}},
+	{prefixes: []string{"github.com/containerd/containerd/v2/contrib/seccomp", "github.com/opencontainers/runtime-spec"}, may: []string{"oci"}},
+	{prefixes: []string{"github.com/elastic/go-seccomp-bpf"}, may: []string{"seccomp"}},
+	{prefixes: []string{"github.com/opencontainers/cgroups"}, may: []string{"cgroup"}},
+	{prefixes: []string{"github.com/google/go-containerregistry"}, may: []string{"hulltest"}},
+	{prefixes: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}, may: []string{"cli"}},
+	{prefixes: []string{"mvdan.cc/sh", "github.com/u-root"}, may: []string{"cmd/toolbox"}},
+	// Plain constants and calls of the kernel; what is missing there, or needs unsafe, is in linux.
+	{prefixes: []string{"golang.org/x/sys/unix"}, may: append([]string{"volume", "daemon", "cli", "hulltest", "cmd/toolbox", "bench"}, below...)},
+}
