@@ -14,13 +14,19 @@ import (
 // The words of the packages below that callers need to speak to a Runtime.
 type (
 	Resources  = oci.Resources
-	Seccomp    = oci.Seccomp
 	Device     = oci.Device
 	Port       = network.Port
 	DNS        = network.DNS
 	HostAlias  = network.HostAlias
 	LogOptions = logs.Options
 )
+
+// Seccomp names a container's filter: RuntimeDefault ("" too), Unconfined, or Localhost with the path of a profile in
+// Docker's JSON form.
+type Seccomp struct {
+	Kind string
+	Path string
+}
 
 // Owner says who made a sandbox. Owners do not meet: each lists, and is told of, its own alone.
 type Owner string

@@ -1,0 +1,102 @@
+package runtime
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/sys/user"
+	"golang.org/x/sys/unix"
+)
+
+// accountsLimit bounds /etc/passwd and /etc/group of an image: they are read into memory.
+const accountsLimit = 4 << 20
+
+// identity is who a container's process runs as.
+type identity struct {
+	uid, gid uint32
+	groups   []uint32
+	home     string
+}
+
+// whoami finds a container's user as CRI runtimes do: RunAsUser wins over the image's user; a group that nobody names is
+// the user's own in /etc/passwd, else 0; the image's /etc/group adds to the supplemental groups. Both files are read
+// inside rootfs, so that an image's symlink cannot lead to the host's.
+func whoami(rootfs *os.File, c *ContainerConfig) (identity, error) {
+	passwd, err := readInside(rootfs, "etc/passwd")
+	if err != nil {
+		return identity{}, err
+	}
+	group, err := readInside(rootfs, "etc/group")
+	if err != nil {
+		return identity{}, err
+	}
+	spec := c.User
+	if c.RunAsUser != nil {
+		spec = strconv.FormatInt(*c.RunAsUser, 10)
+	}
+	if c.RunAsGroup != nil {
+		name, _, _ := strings.Cut(spec, ":")
+		spec = name + ":" + strconv.FormatInt(*c.RunAsGroup, 10)
+	}
+	defaults := &user.ExecUser{Home: "/"}
+	found, err := user.GetExecUser(spec, defaults, bytes.NewReader(passwd), bytes.NewReader(group))
+	if err != nil {
+		return identity{}, fmt.Errorf("find user %q in the image: %w", spec, err)
+	}
+	groups := found.Sgids
+	if c.RunAsGroup != nil {
+		// With a group given, GetExecUser leaves out the user's memberships; they count all the same
+		// (supplementalGroupsPolicy: Merge).
+		name, _, _ := strings.Cut(spec, ":")
+		if merged, err := user.GetExecUser(name, defaults, bytes.NewReader(passwd), bytes.NewReader(group)); err == nil {
+			groups = merged.Sgids
+		}
+	}
+	id := identity{uid: uint32(found.Uid), gid: uint32(found.Gid), home: found.Home}
+	for _, g := range groups {
+		id.groups = append(id.groups, uint32(g))
+	}
+	for _, g := range c.SupplementalGroups {
+		id.groups = append(id.groups, uint32(g))
+	}
+	if !slices.Contains(id.groups, id.gid) {
+		// runc and containerd put the primary group first, so that a setgid drop keeps it.
+		id.groups = append([]uint32{id.gid}, id.groups...)
+	}
+	slices.Sort(id.groups[1:])
+	id.groups = slices.Compact(id.groups)
+	return id, nil
+}
+
+// readInside reads a file of an image with every symlink resolved inside of it; nil when there is none.
+func readInside(rootfs *os.File, path string) ([]byte, error) {
+	fd, err := unix.Openat2(int(rootfs.Fd()), path, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open /%s of the image: %w", path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("open /%s of the image: %w", path, err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > accountsLimit {
+		return nil, fmt.Errorf("/%s of the image is not a file of at most %d bytes", path, accountsLimit)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, accountsLimit))
+	if err != nil {
+		return nil, fmt.Errorf("read /%s of the image: %w", path, err)
+	}
+	return data, nil
+}
