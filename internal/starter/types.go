@@ -1,0 +1,111 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// Starter makes processes: containers, further processes in them, and the infra process of a sandbox.
+//
+// Each call returns when the new process runs what was asked for (its execve has happened, or the infra process rests),
+// or with an error after the process, if there ever was one, has been killed; its exit still reaches whoever its parent
+// is. A context that ends before that kills the process too. Descriptors in requests stay the caller's.
+type Starter interface {
+	Start(ctx context.Context, r Request) (*Process, error)
+	Exec(ctx context.Context, r ExecRequest) (*Process, error)
+	Infra(ctx context.Context, r InfraRequest) (*Process, error)
+	// Delete removes what the starter keeps of a container that has ended, and runs the spec's poststop hooks. It
+	// accepts an ID that it does not know.
+	Delete(ctx context.Context, id string) error
+}
+
+// Request asks for a container's first process.
+type Request struct {
+	Key    string    // the container's ID, for hooks and OCI programs
+	Spec   *oci.Spec // not changed
+	Rootfs *os.File  // a detached mount, and no longer detached after the start
+
+	// Sources are mount sources that the caller has opened and checked, by destination (O_PATH is enough). The spec's
+	// Source of such a mount is not looked at.
+	Sources map[string]*os.File
+
+	Stdin, Stdout, Stderr *os.File   // the container's ends; nil is /dev/null. Not looked at when Spec.Process.Terminal
+	Cgroups               []*os.File // opened tasks or cgroup.procs files, in which the process writes 0
+	Bundle                string     // a directory of the caller's for an OCI program, and for hooks' state
+
+	// Born is told the PID after the clone, before the process does anything of what was asked for: the place to record
+	// it. Its error ends the start.
+	Born func(pid int) error
+}
+
+// ExecRequest asks for a further process in a container, under the container's restrictions.
+type ExecRequest struct {
+	Key       string   // of this process
+	Container string   // the container's ID
+	PID       int      // of the container's first process
+	PIDFD     *os.File // of the same
+	Spec      *oci.Spec
+	Process   *oci.Process // arguments, environment, user, capabilities, terminal
+
+	Stdin, Stdout, Stderr *os.File
+	Cgroups               []*os.File
+	Bundle                string
+	Born                  func(pid int) error
+}
+
+// InfraRequest asks for the process that holds a sandbox's namespaces.
+type InfraRequest struct {
+	Key      string
+	Name     string // its argv[0], by which it can be found in /proc/*/cmdline: at most 100 bytes
+	Hostname string // with NewUTS
+	Sysctls  map[string]string
+
+	NewNet, NewIPC, NewUTS, NewPID bool
+	UIDMappings, GIDMappings       []oci.LinuxIDMapping // given: a new user namespace owns the others
+
+	Cgroups     []*os.File
+	OOMScoreAdj int
+	Born        func(pid int) error
+}
+
+// Process is what a start has made.
+type Process struct {
+	PID     int
+	PIDFD   *os.File // the caller closes it
+	Console *os.File // the master of the process' terminal; nil without one. The caller closes it
+	Birth   string   // the listing of system calls by which it was made
+}
+
+// StepError is the first step of a birth that did not succeed.
+type StepError struct {
+	Step  string // "mount proc on /proc"
+	Errno unix.Errno
+}
+
+// Error reads "mount proc on /proc: operation not permitted".
+func (e *StepError) Error() string { return e.Step + ": " + e.Errno.Error() }
+
+// Unwrap is the errno, so that errors.Is(err, unix.EPERM) holds.
+func (e *StepError) Unwrap() error { return e.Errno }
+
+// CommandError says that the command to run cannot be. Its words are those of runc, which people search for.
+type CommandError struct {
+	Name   string
+	Reason string
+	Errno  unix.Errno
+}
+
+// Error reads `exec: "foo": executable file not found in $PATH`.
+func (e *CommandError) Error() string { return fmt.Sprintf("exec: %q: %s", e.Name, e.Reason) }
+
+// Unwrap is the errno: errors.Is(err, fs.ErrNotExist) holds for a command that is not there.
+func (e *CommandError) Unwrap() error { return e.Errno }
+
+// errDied is in the error of a start whose process ended before its execve, by no fault that it could name.
+var errDied = errors.New("the process was killed before it ran its command")
