@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+)
+
+// fpCommit stands between the last byte of a transaction and its commit; fpCommitted between the commit and the answer.
+var (
+	fpCommit    = failpoint.New("store.commit")
+	fpCommitted = failpoint.New("store.committed")
+)
+
+const (
+	lazyDelay  = 250 * time.Millisecond
+	retryDelay = time.Second
+)
+
+// batch is what one transaction writes: the last value of each object that changed (nil = removed).
+type batch struct {
+	dirty map[Key]Object
+	done  chan struct{} // closed when it is on disk, or failed
+	err   error         // read after done
+}
+
+func newBatch() *batch { return &batch{dirty: map[Key]Object{}, done: make(chan struct{})} }
+
+// Commit is a write on its way to the disk. The zero Commit is done.
+type Commit struct {
+	s *Store
+	b *batch
+}
+
+// Wait returns when the write is on disk: nil, or why it is not there.
+func (c Commit) Wait(ctx context.Context) error {
+	if c.b == nil {
+		return nil
+	}
+	c.s.wakeWriter(c.s.kick)
+	select {
+	case <-c.b.done:
+		return c.b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// enqueue notes a write for the disk. The mutex is held.
+func (s *Store) enqueue(key Key, obj Object, lazy bool) Commit {
+	s.open.dirty[key] = obj
+	if lazy {
+		s.wakeWriter(s.nudge)
+	} else {
+		s.wakeWriter(s.kick)
+	}
+	return Commit{s, s.open}
+}
+
+// pending is the batch that has the last write of an object, if that is not on disk yet. The mutex is held.
+func (s *Store) pending(key Key, lazy bool) Commit {
+	if _, ok := s.open.dirty[key]; ok {
+		if !lazy {
+			s.wakeWriter(s.kick)
+		}
+		return Commit{s, s.open}
+	}
+	if s.flushing != nil {
+		if _, ok := s.flushing.dirty[key]; ok {
+			return Commit{s, s.flushing}
+		}
+	}
+	return Commit{}
+}
+
+// wakeWriter leaves a note; one that is there already says the same.
+func (s *Store) wakeWriter(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// write is the one goroutine that writes the file.
+func (s *Store) write() {
+	defer close(s.finished)
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	waiting := false // the timer runs
+	for {
+		select {
+		case <-s.kick:
+		case <-timer.C:
+		case <-s.nudge:
+			if !waiting {
+				waiting = true
+				timer.Reset(lazyDelay)
+			}
+			continue
+		case <-s.quit:
+			s.flush()
+			return
+		}
+		waiting = false
+		timer.Stop()
+		if !s.flush() {
+			waiting = true
+			timer.Reset(retryDelay)
+		}
+	}
+}
+
+// flush writes what is open. It returns false when that failed and must be tried again.
+func (s *Store) flush() bool {
+	s.mu.Lock()
+	b := s.open
+	if len(b.dirty) == 0 {
+		s.mu.Unlock()
+		return true
+	}
+	s.open, s.flushing = newBatch(), b
+	ceiling := s.ceiling
+	if ceiling-min(s.version, ceiling) < headroom/2 {
+		ceiling = s.version + headroom
+	}
+	s.mu.Unlock()
+
+	err := s.save(b, ceiling)
+	if err == nil {
+		err = fpCommitted.Hit()
+	}
+
+	s.mu.Lock()
+	s.flushing = nil
+	if err == nil {
+		s.ceiling = ceiling
+	} else {
+		b.err = fmt.Errorf("write %s: %w", s.db.Path(), err)
+		s.log.Error("objects are not on disk", "error", b.err, "objects", len(b.dirty))
+		for key, obj := range b.dirty {
+			if _, newer := s.open.dirty[key]; !newer {
+				s.open.dirty[key] = obj
+			}
+		}
+	}
+	s.mu.Unlock()
+	close(b.done)
+	return err == nil
+}
