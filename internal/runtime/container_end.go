@@ -1,0 +1,194 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/keeper"
+)
+
+// drainLimit is how long an ended container's output may still be written out before its end is told. Its processes are
+// dead, so that its pipes have an end; only a log disk that is full takes longer, and then the writing goes on behind.
+const drainLimit = 10 * time.Second
+
+// processEnded is the keeper's word that the first process is gone. It may come before Start has returned.
+func (c *container) processEnded(e keeper.Exit) {
+	c.mu.Lock()
+	if c.ending {
+		c.mu.Unlock()
+		return
+	}
+	c.ending = true
+	c.mu.Unlock()
+	close(c.gone)
+	c.r.work.Go(func() {
+		<-c.started
+		if c.status().State != ContainerRunning {
+			return // the start failed, and said so
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+		defer cancel()
+		if err := c.finish(ctx, e); err != nil {
+			c.r.log.Error("a container's end is not complete", "container", c.id, "err", err)
+		}
+	})
+}
+
+// finish turns an exit into the container's last state: nothing of it runs any more, every byte of its output is in the
+// log, and the record says how it ended, before anyone is told.
+func (c *container) finish(ctx context.Context, e keeper.Exit) error {
+	var errs []error
+	group := c.r.cfg.Cgroups.Load(c.cgroup())
+	if cfg := c.in.config(); cfg.SharePID || cfg.HostPID {
+		// Without a PID namespace of its own, the first process leaves its children behind, which hold the pipes.
+		errs = append(errs, group.Kill(ctx))
+	}
+	c.mu.Lock()
+	w := c.log
+	c.mu.Unlock()
+	if w != nil {
+		errs = append(errs, w.Wait(ctx))
+	}
+	oom, err := group.OOMKills()
+	errs = append(errs, err)
+	err = c.update(func(rec *containerRecord) {
+		st := &rec.Status
+		st.State, st.EndedAt, st.PID = ContainerExited, e.At, 0
+		st.ExitCode, st.Signal = exitCode(e.Status)
+		st.Reason = exitReason(st.ExitCode, oom > rec.OOMSeen)
+	})
+	errs = append(errs, err, c.detach())
+	c.r.forget(ctx, c.key())
+	close(c.ended)
+	c.r.emit(c.in.config().Owner, Event{Type: ContainerEnded, SandboxID: c.in.id, ContainerID: c.id})
+	return errors.Join(errs...)
+}
+
+// exitCode is a shell's: 128+n for signal n.
+func exitCode(s unix.WaitStatus) (code, signal int) {
+	if s.Signaled() {
+		return 128 + int(s.Signal()), int(s.Signal())
+	}
+	return s.ExitStatus(), 0
+}
+
+func exitReason(code int, oom bool) string {
+	switch {
+	case oom:
+		return ReasonOOMKilled
+	case code == 0:
+		return ReasonCompleted
+	default:
+		return ReasonError
+	}
+}
+
+// StopContainer sends the stop signal, waits for as long as grace, then kills. It returns when the container has ended,
+// and at once for one that does not run.
+func (r *Runtime) StopContainer(ctx context.Context, id string, grace time.Duration) error {
+	c, err := r.container(id)
+	if err != nil {
+		return err
+	}
+	if err := c.stop(ctx, grace); err != nil {
+		return fmt.Errorf("stop %s: %w", c, err)
+	}
+	return nil
+}
+
+func (c *container) stop(ctx context.Context, grace time.Duration) error {
+	if c.status().State != ContainerRunning {
+		return nil
+	}
+	if grace > 0 {
+		sig, err := c.stopSignal(ctx)
+		if err != nil {
+			return err
+		}
+		if err := c.signal(sig); err != nil {
+			return err
+		}
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-c.ended:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+	return c.kill(ctx)
+}
+
+// kill ends every process of the container, and waits until that is on record.
+func (c *container) kill(ctx context.Context) error {
+	if err := c.signal(unix.SIGKILL); err != nil {
+		return err
+	}
+	select {
+	case <-c.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for its end: %w", ctx.Err())
+	}
+}
+
+// stopSignal is the container's, the image's, or SIGTERM. An image that has been removed in spite of us says nothing.
+func (c *container) stopSignal(ctx context.Context) (unix.Signal, error) {
+	name := c.config().StopSignal
+	if name == "" {
+		if img, err := c.r.cfg.Images.Get(ctx, c.config().ImageID); err == nil {
+			name = img.Config.StopSignal
+		}
+	}
+	if name == "" {
+		return unix.SIGTERM, nil
+	}
+	return parseSignal(name)
+}
+
+// RemoveContainer removes a container, and kills it first if it runs. Its log stays. An ID that is not known is no error.
+func (r *Runtime) RemoveContainer(ctx context.Context, id string) error {
+	c, err := r.container(id)
+	if err != nil {
+		return nil
+	}
+	c.op.Lock()
+	defer c.op.Unlock()
+	if err := c.remove(ctx); err != nil {
+		return fmt.Errorf("remove %s: %w", c, err)
+	}
+	return nil
+}
+
+// remove is also how start-up goes on with a removal that a crash cut off: every step accepts that it was done before.
+func (c *container) remove(ctx context.Context) error {
+	if err := c.stop(ctx, 0); err != nil {
+		return err
+	}
+	if err := c.update(func(rec *containerRecord) { rec.Phase = phaseRemoved }); err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		fpRemoveProcess.Hit,
+		func() error { return c.r.starterOf(c.in).Delete(ctx, c.id) },
+		fpRemoveCgroup.Hit,
+		func() error { return c.r.cfg.Cgroups.Load(c.cgroup()).Remove(ctx) },
+		fpRemoveUpper.Hit,
+		c.removeUpper,
+		fpRemoveLayers.Hit,
+		func() error { return c.r.cfg.Images.Release(ctx, c.id) },
+		fpRemoveRecord.Hit,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	c.in.drop(c)
+	return c.unrecord()
+}

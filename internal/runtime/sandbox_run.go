@@ -1,0 +1,220 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/network"
+	"github.com/hull-pods/hull/internal/starter"
+	"github.com/hull-pods/hull/internal/undo"
+)
+
+var (
+	fpSandboxRecord  = failpoint.New("runtime.sandbox.record")
+	fpSandboxCgroup  = failpoint.New("runtime.sandbox.cgroup")
+	fpSandboxShm     = failpoint.New("runtime.sandbox.shm")
+	fpSandboxKeep    = failpoint.New("runtime.sandbox.keep")
+	fpSandboxInfra   = failpoint.New("runtime.sandbox.infra")
+	fpSandboxNetwork = failpoint.New("runtime.sandbox.network")
+	fpSandboxFiles   = failpoint.New("runtime.sandbox.files")
+	fpSandboxReady   = failpoint.New("runtime.sandbox.ready")
+)
+
+// shmSize is what Kubernetes' runtimes give a Pod for /dev/shm.
+const shmSize = 64 << 20
+
+// RunSandbox makes a sandbox and answers when it is ready: the infra process rests in its namespaces, the network is set
+// up, and the name files are written. On an error nothing of it is left.
+//
+// The record says "making" from before the first step until after the last one, so that a start of hulld after a crash
+// takes back whatever there is.
+func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (_ SandboxStatus, err error) {
+	s := r.newSandbox(newID(), sandboxRecord{Version: recordVersion, Phase: phaseMaking})
+	s.rec.Status = SandboxStatus{ID: s.id, Config: cfg, State: SandboxNotReady, CreatedAt: time.Now()}
+	s.op.Lock()
+	defer s.op.Unlock()
+
+	var back undo.Stack
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("run %s: %w", s, err)
+		}
+	}()
+	defer back.Run(ctx, &err)
+	for _, step := range []func(context.Context, *undo.Stack) error{
+		s.makeRecord, s.makeCgroup, s.makeShm, s.makeInfra, s.makeNetwork, s.makeFiles, s.makeReady,
+	} {
+		if err := step(ctx, &back); err != nil {
+			return SandboxStatus{}, err
+		}
+	}
+	back.Release()
+	return s.status(), nil
+}
+
+func (s *sandbox) makeRecord(_ context.Context, back *undo.Stack) error {
+	dir := s.r.dir.sandbox(s.id)
+	if err := back.Push(fpSandboxRecord, "remove "+dir, func(context.Context) error { return s.unrecord() }); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o711); err != nil {
+		return err
+	}
+	return s.update(func(*sandboxRecord) {})
+}
+
+// unrecord forgets the sandbox: the last step of its removal.
+func (s *sandbox) unrecord() error {
+	s.r.mu.Lock()
+	delete(s.r.sandboxes, s.id)
+	delete(s.r.processes, s.key())
+	s.r.mu.Unlock()
+	return os.RemoveAll(s.r.dir.sandbox(s.id))
+}
+
+func (s *sandbox) makeCgroup(ctx context.Context, back *undo.Stack) error {
+	cfg := s.config()
+	if err := back.Push(fpSandboxCgroup, "remove the Pod's cgroup", s.removeCgroup); err != nil {
+		return err
+	}
+	_, err := s.r.cfg.Cgroups.Create(cfg.CgroupParent, cgroupResources(cfg.Resources))
+	return err
+}
+
+// removeCgroup removes the Pod's cgroup unless another sandbox of the same Pod, a later or an earlier attempt, is in it.
+func (s *sandbox) removeCgroup(ctx context.Context) error {
+	parent := s.config().CgroupParent
+	s.r.mu.Lock()
+	for _, other := range s.r.sandboxes {
+		if other != s && other.config().CgroupParent == parent {
+			s.r.mu.Unlock()
+			return nil
+		}
+	}
+	s.r.mu.Unlock()
+	return s.r.cfg.Cgroups.Load(parent).Remove(ctx)
+}
+
+func (s *sandbox) shm() string {
+	if s.config().HostIPC {
+		return "/dev/shm"
+	}
+	return filepath.Join(s.r.dir.sandbox(s.id), "shm")
+}
+
+// makeShm mounts the Pod's /dev/shm. It is under the state directory, not in a descriptor, because containers that start
+// after a restart of hulld need it too.
+func (s *sandbox) makeShm(_ context.Context, back *undo.Stack) error {
+	if s.config().HostIPC {
+		return nil
+	}
+	dir := s.shm()
+	if err := back.Push(fpSandboxShm, "unmount "+dir, func(context.Context) error { return s.removeShm() }); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
+	return linux.MountTmpfs(dir, linux.TmpfsOptions{Size: shmSize, Mode: 0o1777, Source: "shm"})
+}
+
+func (s *sandbox) removeShm() error {
+	if s.config().HostIPC {
+		return nil
+	}
+	err := unix.Unmount(s.shm(), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if err != nil && err != unix.EINVAL && err != unix.ENOENT {
+		return fmt.Errorf("unmount %s: %w", s.shm(), err)
+	}
+	return nil
+}
+
+// infraName is the infra process' argv[0]: /proc/*/cmdline shows which Hull and which sandbox it belongs to.
+func (r *Runtime) infraName(id string) string { return "hull-infra " + r.cfg.Instance + " " + id }
+
+func (s *sandbox) makeInfra(ctx context.Context, back *undo.Stack) error {
+	cfg := s.config()
+	forget := func(ctx context.Context) error { return s.r.cfg.Keeper.Forget(ctx, s.key()) }
+	if err := back.Push(fpSandboxKeep, "forget the keeper's record", forget); err != nil {
+		return err
+	}
+	if err := s.r.cfg.Keeper.Register(ctx, s.key(), nil); err != nil {
+		return err
+	}
+	join, err := s.r.cfg.Cgroups.Load(cfg.CgroupParent).JoinInfra()
+	if err != nil {
+		return err
+	}
+	defer closeAll(join)
+	if err := back.Push(fpSandboxInfra, "kill the infra container", s.kill0); err != nil {
+		return err
+	}
+	p, err := s.r.native().Infra(ctx, starter.InfraRequest{
+		Key: s.key(), Name: s.r.infraName(s.id), Hostname: cfg.Hostname, Sysctls: cfg.Sysctls,
+		NewNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
+		Cgroups: join, OOMScoreAdj: infraOOMScore,
+		Born: func(pid int) error { return s.r.cfg.Keeper.Born(s.key(), pid) },
+	})
+	if err != nil {
+		return fmt.Errorf("start the infra container: %w", err)
+	}
+	s.mu.Lock()
+	s.pidfd = p.PIDFD
+	s.rec.Status.PID, s.rec.Status.Birth = p.PID, p.Birth
+	s.mu.Unlock()
+	return nil
+}
+
+// infraOOMScore is the kubelet's score of the pause container: among the last to be killed.
+const infraOOMScore = -998
+
+// kill0 ends the infra process if it ever started.
+func (s *sandbox) kill0(ctx context.Context) error {
+	if s.status().PID == 0 {
+		return nil
+	}
+	return s.kill(ctx)
+}
+
+func (s *sandbox) makeNetwork(ctx context.Context, back *undo.Stack) error {
+	cfg := s.config()
+	detach := func(ctx context.Context) error { return s.r.cfg.Network.Detach(ctx, s.id) }
+	if err := back.Push(fpSandboxNetwork, "detach the network", detach); err != nil {
+		return err
+	}
+	if cfg.HostNetwork {
+		return s.r.hostPorts(ctx, s.id, cfg.Ports)
+	}
+	ns, err := os.Open(s.namespace("net"))
+	if err != nil {
+		return fmt.Errorf("open the network namespace: %w", err)
+	}
+	defer func() { _ = ns.Close() }()
+	res, err := s.r.cfg.Network.Attach(ctx, network.Request{ID: s.id, Netns: ns, Ports: cfg.Ports})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rec.Status.IPs, s.rec.Status.Interface, s.rec.Status.HostVeth = res.IPs, res.Interface, res.HostInterface
+	return nil
+}
+
+func (s *sandbox) makeReady(_ context.Context, back *undo.Stack) error {
+	if err := back.Push(fpSandboxReady, "unmark ready", func(context.Context) error { return nil }); err != nil {
+		return err
+	}
+	select {
+	case <-s.ended:
+		return fmt.Errorf("the infra container ended at once")
+	default:
+	}
+	return s.update(func(rec *sandboxRecord) { rec.Phase, rec.Status.State = phaseReady, SandboxReady })
+}

@@ -1,0 +1,115 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+)
+
+var (
+	fpStopContainers = failpoint.New("runtime.stop.containers")
+	fpStopNetwork    = failpoint.New("runtime.stop.network")
+	fpStopInfra      = failpoint.New("runtime.stop.infra")
+	fpStopShm        = failpoint.New("runtime.stop.shm")
+
+	fpRemoveProcess = failpoint.New("runtime.remove.process")
+	fpRemoveCgroup  = failpoint.New("runtime.remove.cgroup")
+	fpRemoveUpper   = failpoint.New("runtime.remove.upper")
+	fpRemoveLayers  = failpoint.New("runtime.remove.layers")
+	fpRemoveRecord  = failpoint.New("runtime.remove.record")
+
+	fpRemoveMembers = failpoint.New("runtime.remove.members")
+	fpRemoveSandbox = failpoint.New("runtime.remove.sandbox")
+)
+
+// StopSandbox kills what runs in a sandbox and gives back its network. It may be called again, and after a crash of the
+// infra container; an ID that is not known is no error.
+func (r *Runtime) StopSandbox(ctx context.Context, id string) error {
+	s, err := r.sandbox(id)
+	if err != nil {
+		return nil
+	}
+	s.op.Lock()
+	defer s.op.Unlock()
+	if err := s.stop(ctx); err != nil {
+		return fmt.Errorf("stop %s: %w", s, err)
+	}
+	return nil
+}
+
+func (s *sandbox) stop(ctx context.Context) error {
+	if err := fpStopContainers.Hit(); err != nil {
+		return err
+	}
+	var all errgroup.Group
+	for _, c := range s.r.members(s.id) {
+		all.Go(func() error {
+			if err := c.stop(ctx, 0); err != nil {
+				return fmt.Errorf("%s: %w", c, err)
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	if err := fpStopInfra.Hit(); err != nil {
+		return err
+	}
+	if err := s.kill(ctx); err != nil {
+		return err
+	}
+	s.r.forget(ctx, s.key())
+	if err := fpStopNetwork.Hit(); err != nil {
+		return err
+	}
+	// The namespace goes with the infra process, and takes the veth along: faster than to delete it under a live one.
+	if err := s.r.cfg.Network.Detach(ctx, s.id); err != nil {
+		return err
+	}
+	if err := fpStopShm.Hit(); err != nil {
+		return err
+	}
+	return s.removeShm()
+}
+
+// RemoveSandbox stops a sandbox and removes it with all of its containers. An ID that is not known is no error.
+func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
+	s, err := r.sandbox(id)
+	if err != nil {
+		return nil
+	}
+	s.op.Lock()
+	defer s.op.Unlock()
+	if err := s.remove(ctx); err != nil {
+		return fmt.Errorf("remove %s: %w", s, err)
+	}
+	return nil
+}
+
+func (s *sandbox) remove(ctx context.Context) error {
+	if err := s.update(func(rec *sandboxRecord) { rec.Phase = phaseRemoved }); err != nil {
+		return err
+	}
+	if err := s.stop(ctx); err != nil {
+		return err
+	}
+	if err := fpRemoveMembers.Hit(); err != nil {
+		return err
+	}
+	var all errgroup.Group
+	for _, c := range s.r.members(s.id) {
+		all.Go(func() error { return s.r.RemoveContainer(ctx, c.id) })
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	if err := fpRemoveSandbox.Hit(); err != nil {
+		return err
+	}
+	return errors.Join(s.removeCgroup(ctx), s.unrecord())
+}
