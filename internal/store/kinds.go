@@ -19,6 +19,8 @@ type kind struct {
 	ttl        time.Duration // objects vanish that long after they were last written; 0 = never
 	limit      int           // how many are kept, the oldest go first; 0 = no limit
 	keep       int           // how many past writes a watch can ask for
+
+	group func(Object) string // objects are also found by this; nil = not
 }
 
 // kinds is the table of what can be stored. A new resource is one entry.
@@ -32,6 +34,7 @@ func kinds() []kind {
 			// An hour, as in Kubernetes (kube-apiserver --event-ttl).
 			resource: "events", gvk: corev1.SchemeGroupVersion.WithKind("Event"), make: func() Object { return &corev1.Event{} },
 			lazy: true, ttl: time.Hour, limit: 4096, keep: 512,
+			group: func(obj Object) string { return string(obj.(*corev1.Event).InvolvedObject.UID) },
 		},
 	}
 }

@@ -64,13 +64,16 @@ func (r *Recorder) Eventf(about corev1.ObjectReference, kind, reason, format str
 
 // similar is the recent Events about the same thing with the same reason, the newest first.
 func (r *Recorder) similar(about corev1.ObjectReference, kind, reason string) []*corev1.Event {
-	events, _, err := List(r.s, about.Namespace, func(ev *corev1.Event) bool {
-		return ev.InvolvedObject.UID == about.UID && ev.Reason == reason && ev.Type == kind &&
-			ev.InvolvedObject.FieldPath == about.FieldPath && ev.InvolvedObject.Name == about.Name && ev.Source == r.source
-	})
-	if err != nil {
-		return nil // no such resource: cannot be
+	var events []*corev1.Event
+	r.s.mu.RLock()
+	for _, obj := range r.s.tables["events"].groups[string(about.UID)] {
+		ev := obj.(*corev1.Event)
+		if ev.InvolvedObject.Name == about.Name && ev.InvolvedObject.FieldPath == about.FieldPath &&
+			ev.Reason == reason && ev.Type == kind && ev.Source == r.source {
+			events = append(events, ev)
+		}
 	}
+	r.s.mu.RUnlock()
 	slices.SortFunc(events, func(a, b *corev1.Event) int { return cmp.Compare(VersionOf(b), VersionOf(a)) })
 	horizon := time.Now().Add(-similarWithin)
 	return slices.DeleteFunc(events, func(ev *corev1.Event) bool {

@@ -10,11 +10,15 @@ import (
 type table struct {
 	kind
 	objects map[string]map[string]Object // namespace → name → object
+	groups  map[string]map[Key]Object    // by kind.group
 	history history
 }
 
 func newTable(k kind) *table {
-	return &table{kind: k, objects: map[string]map[string]Object{}, history: history{keep: k.keep, wake: make(chan struct{})}}
+	return &table{
+		kind: k, objects: map[string]map[string]Object{}, groups: map[string]map[Key]Object{},
+		history: history{keep: k.keep, wake: make(chan struct{})},
+	}
 }
 
 func (t *table) get(namespace, name string) Object { return t.objects[namespace][name] }
@@ -25,22 +29,44 @@ func (t *table) put(obj Object) {
 		ns = map[string]Object{}
 		t.objects[obj.GetNamespace()] = ns
 	}
+	if old := ns[obj.GetName()]; old != nil {
+		t.regroup(old, nil)
+	}
 	ns[obj.GetName()] = obj
+	t.regroup(nil, obj)
 }
 
+// regroup takes an object out of its group, or puts one in.
+func (t *table) regroup(out, in Object) {
+	if t.group == nil {
+		return
+	}
+	if out != nil {
+		g := t.group(out)
+		delete(t.groups[g], t.key(out))
+		if len(t.groups[g]) == 0 {
+			delete(t.groups, g)
+		}
+	}
+	if in != nil {
+		g := t.group(in)
+		if t.groups[g] == nil {
+			t.groups[g] = map[Key]Object{}
+		}
+		t.groups[g][t.key(in)] = in
+	}
+}
+
+func (t *table) key(obj Object) Key { return Key{t.resource, obj.GetNamespace(), obj.GetName()} }
+
 func (t *table) remove(namespace, name string) {
+	if old := t.get(namespace, name); old != nil {
+		t.regroup(old, nil)
+	}
 	delete(t.objects[namespace], name)
 	if len(t.objects[namespace]) == 0 {
 		delete(t.objects, namespace)
 	}
-}
-
-func (t *table) count() int {
-	n := 0
-	for _, ns := range t.objects {
-		n += len(ns)
-	}
-	return n
 }
 
 // list is every object of a namespace ("" = of all) that matches, in the order of namespace and name.
