@@ -1,0 +1,195 @@
+package birth
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/hull-pods/hull/internal/linux"
+)
+
+// What hull-init is sent is one image, little-endian, in one or more messages:
+//
+//	 0  header  magic: 'H', 'I', the architecture's letter, the version
+//	    4       size of the image
+//	    8       offset of the steps, a multiple of 8
+//	   12       number of steps
+//	   16       number of rules
+//	   20       size of the control data that bring the descriptors: below
+//	24  data    strings, structures, results; up to the steps
+//	    steps   64 bytes each:
+//	            0  number of the system call; all ones: none, the result is the first argument
+//	            4  a bit for each argument that is not a number but the offset of 32 bits to load, sign-extended
+//	            5  number of rules (8 bits), 6 the first of them (16 bits)
+//	            8  offset, within the data, of the 32 bits into which the result goes
+//	           12  the step's number in reports
+//	           16  six arguments, 64 bits each
+//	    rules   8 bytes each: a result (32 bits, -errno for an error); the step that follows then, always a later one. The
+//	            step after the last one is rest.
+//
+// hull-init puts the image at a fixed address, so that a pointer in it needs no relocation. The descriptors' control
+// messages are received one behind the other at another fixed offset, each with a header of 16 bytes and up to 253
+// descriptors, so that descriptor i has a place known beforehand.
+const (
+	regionBase    = 0x200000 // aligned as a huge page is, and less than one long, so that the kernel never gives one for it
+	regionSize    = 0x1f0000
+	controlOffset = 0x1e0000 // and the limit of an image's size
+	controlMax    = regionSize - controlOffset
+
+	version    = 1
+	headerSize = 24
+	stepSize   = 64
+	ruleSize   = 8
+	noCall     = 0xffffffff
+
+	perMessage   = 253            // descriptors in one message, the kernel's limit
+	fullMessage  = 16 + 4*253 + 4 // its control data
+	messageBytes = 64 << 10       // of the image in one message, well below a socket's default buffer
+	argCount     = 6
+)
+
+var letters = map[linux.Arch]byte{linux.AMD64: 'x', linux.ARM64: 'a'}
+
+type image struct {
+	arch    linux.Arch
+	data    []byte
+	steps   []wireStep
+	rules   []wireRule
+	control int
+}
+
+type wireStep struct {
+	nr     uint32
+	loads  uint8
+	rules  uint8
+	first  uint16
+	into   uint32
+	number uint32
+	args   [argCount]uint64
+}
+
+type wireRule struct {
+	value int32
+	to    uint32
+}
+
+// descriptorOffset is where hull-init finds the i-th descriptor.
+func descriptorOffset(i int) int {
+	return controlOffset + i/perMessage*fullMessage + 16 + 4*(i%perMessage)
+}
+
+// controlSize is the size of the control data for n descriptors.
+func controlSize(n int) int {
+	size := n / perMessage * fullMessage
+	if rest := n % perMessage; rest > 0 {
+		size += 16 + (4*rest+7)&^7
+	}
+	return size
+}
+
+func (m *image) stepsOffset() int { return (headerSize + len(m.data) + 7) &^ 7 }
+
+func (m *image) encode() ([]byte, error) {
+	le := binary.LittleEndian
+	at := m.stepsOffset()
+	size := at + stepSize*len(m.steps) + ruleSize*len(m.rules)
+	if size > controlOffset {
+		return nil, fmt.Errorf("takes %d bytes of at most %d", size, controlOffset)
+	}
+	if m.control > controlMax {
+		return nil, errors.New("takes too many descriptors")
+	}
+	b := make([]byte, 0, size)
+	b = append(b, 'H', 'I', letters[m.arch], version)
+	for _, n := range []int{size, at, len(m.steps), len(m.rules), m.control} {
+		b = le.AppendUint32(b, uint32(n))
+	}
+	b = append(b, m.data...)
+	b = b[:at]
+	for _, s := range m.steps {
+		b = le.AppendUint32(b, s.nr)
+		b = append(b, s.loads, s.rules)
+		b = le.AppendUint16(b, s.first)
+		b = le.AppendUint32(b, s.into)
+		b = le.AppendUint32(b, s.number)
+		for _, a := range s.args {
+			b = le.AppendUint64(b, a)
+		}
+	}
+	for _, r := range m.rules {
+		b = le.AppendUint32(b, uint32(r.value))
+		b = le.AppendUint32(b, r.to)
+	}
+	return b, nil
+}
+
+// decode reads an image and refuses exactly what hull-init refuses.
+func decode(b []byte) (*image, error) {
+	le := binary.LittleEndian
+	if len(b) < headerSize {
+		return nil, errors.New("birth program: shorter than its header")
+	}
+	m := &image{}
+	for arch, letter := range letters {
+		if le.Uint32(b) == uint32('H')|uint32('I')<<8|uint32(letter)<<16|version<<24 {
+			m.arch = arch
+		}
+	}
+	size, at := uint64(le.Uint32(b[4:])), uint64(le.Uint32(b[8:]))
+	steps, rules, control := uint64(le.Uint32(b[12:])), uint64(le.Uint32(b[16:])), uint64(le.Uint32(b[20:]))
+	switch {
+	case m.arch == "":
+		return nil, errors.New("birth program: another version, or not one")
+	case size > controlOffset || size != uint64(len(b)):
+		return nil, fmt.Errorf("birth program: says that it has %d bytes, has %d", size, len(b))
+	case control > controlMax:
+		return nil, errors.New("birth program: too many descriptors")
+	case at < headerSize || at%8 != 0 || at+stepSize*steps+ruleSize*rules != size:
+		return nil, errors.New("birth program: its parts do not make up the whole")
+	}
+	m.control = int(control)
+	m.data = b[headerSize:at]
+	r := b[at+stepSize*steps:]
+	for range rules {
+		m.rules = append(m.rules, wireRule{int32(le.Uint32(r)), le.Uint32(r[4:])})
+		r = r[ruleSize:]
+	}
+	for i := range int(steps) {
+		s := b[int(at)+stepSize*i:]
+		w := wireStep{
+			nr: le.Uint32(s), loads: s[4], rules: s[5], first: le.Uint16(s[6:]), into: le.Uint32(s[8:]), number: le.Uint32(s[12:]),
+		}
+		for j := range w.args {
+			w.args[j] = le.Uint64(s[16+8*j:])
+		}
+		if err := m.check(i, w, int(steps), at); err != nil {
+			return nil, err
+		}
+		m.steps = append(m.steps, w)
+	}
+	return m, nil
+}
+
+// check is what hull-init checks of each step before it makes the first call.
+func (m *image) check(i int, s wireStep, steps int, at uint64) error {
+	if s.loads>>argCount != 0 {
+		return fmt.Errorf("birth program: step %d has more than %d arguments", i, argCount)
+	}
+	for j, a := range s.args {
+		if s.loads>>j&1 != 0 && a > regionSize-4 {
+			return fmt.Errorf("birth program: step %d loads from %#x", i, a)
+		}
+	}
+	if s.into < headerSize || uint64(s.into)+4 > at {
+		return fmt.Errorf("birth program: step %d stores to %#x", i, s.into)
+	}
+	if int(s.first)+int(s.rules) > len(m.rules) {
+		return fmt.Errorf("birth program: step %d has rules that are not there", i)
+	}
+	for _, r := range m.rules[s.first : int(s.first)+int(s.rules)] {
+		if r.to <= uint32(i) || r.to > uint32(steps) {
+			return fmt.Errorf("birth program: step %d goes to %d", i, r.to)
+		}
+	}
+	return nil
+}
