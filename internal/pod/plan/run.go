@@ -1,0 +1,249 @@
+package plan
+
+import (
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// run brings a Pod that shall live nearer to what its spec wants.
+func (p *planner) run() {
+	if needed, attempt, old, _ := SandboxNeeded(p.pod, p.seen); needed {
+		p.newSandbox(attempt, old)
+		return
+	}
+	p.prune()
+	init := p.initContainers()
+	if init.failed {
+		p.killAll()
+		return
+	}
+	if init.done {
+		keep, start := p.regularContainers()
+		if keep == 0 && len(start) == 0 {
+			// Nothing is left to run: sidecars end too, and are not started again.
+			p.killAll()
+			return
+		}
+		init.start = append(init.start, start...)
+	}
+	p.startAll(init.start)
+}
+
+// newSandbox handles a Pod without a usable sandbox: the first time, or because the infra process died. Then everything is
+// killed, and begins again from the first init container, unless nothing is to be run again.
+func (p *planner) newSandbox(attempt uint32, old string) {
+	create := p.wantsSandbox(attempt)
+	if create && old != "" {
+		p.add(Action{Kind: Note, ID: old, Reason: "SandboxChanged", Message: "Pod sandbox changed, it will be killed and re-created."})
+	}
+	if !p.killAll() || !create || !p.purgeInit() || !p.volumes() {
+		return
+	}
+	p.add(Action{Kind: RunSandbox, Attempt: attempt})
+}
+
+// wantsSandbox tells whether a new sandbox would have anything to run.
+func (p *planner) wantsSandbox(attempt uint32) bool {
+	if p.pod.Spec.RestartPolicy == v1.RestartPolicyNever && attempt != 0 && len(p.seen.Containers) != 0 {
+		return false
+	}
+	for i := range p.pod.Spec.Containers {
+		c := &p.pod.Spec.Containers[i]
+		once := p.pod.Spec.RestartPolicy == v1.RestartPolicyOnFailure
+		if c.RestartPolicy != nil {
+			once = *c.RestartPolicy == v1.ContainerRestartPolicyOnFailure
+		}
+		last := p.seen.Newest(c.Name)
+		if !once || last == nil || last.State != Exited || last.ExitCode != 0 {
+			return true
+		}
+	}
+	return !p.seen.AnyRegular(p.pod)
+}
+
+// purgeInit removes every record of init containers, so that the new sandbox begins with the first; it tells whether none
+// is left.
+func (p *planner) purgeInit() bool {
+	left := false
+	for _, c := range p.seen.Containers {
+		if p.isInit(c.Name) {
+			left = true
+			p.add(Action{Kind: RemoveContainer, ID: c.ID, Name: c.Name})
+		}
+	}
+	return !left
+}
+
+func (p *planner) isInit(name string) bool {
+	for i := range p.pod.Spec.InitContainers {
+		if p.pod.Spec.InitContainers[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// volumes tells whether the Pod's volumes are made, and has them made if not.
+func (p *planner) volumes() bool {
+	if p.seen.Volumes == VolumesMade {
+		return true
+	}
+	p.add(Action{Kind: MakeVolumes})
+	return false
+}
+
+// prune removes records that nobody needs: of each name all dead containers but the last, and old sandboxes without
+// containers.
+func (p *planner) prune() {
+	dead := map[string]int{}
+	users := map[string]int{}
+	for _, c := range p.seen.Containers {
+		if c.State == Exited || c.State == Unknown {
+			if dead[c.Name]++; dead[c.Name] > 1 {
+				p.add(Action{Kind: RemoveContainer, ID: c.ID, Name: c.Name})
+			}
+		}
+		users[c.SandboxID]++
+	}
+	for i, s := range p.seen.Sandboxes {
+		if i > 0 && !s.Ready && s.Stopped && users[s.ID] == 0 {
+			p.add(Action{Kind: RemoveSandbox, ID: s.ID})
+		}
+	}
+}
+
+// regularContainers looks at the containers of an initialized Pod: how many run and are to be kept, and which to start.
+func (p *planner) regularContainers() (keep int, start []*v1.Container) {
+	for i := range p.pod.Spec.Containers {
+		c := &p.pod.Spec.Containers[i]
+		last := p.seen.Newest(c.Name)
+		switch {
+		case last == nil || last.State != Running:
+			if ShouldRestart(c, p.pod, last) {
+				p.killUnknown(last, "Container")
+				start = append(start, c)
+			}
+		case last.Image != c.Image:
+			p.kill(last, p.grace(), fmt.Sprintf("Container %s definition changed, will be restarted", c.Name), false)
+			start = append(start, c)
+		default:
+			keep++
+		}
+	}
+	return keep, start
+}
+
+// killUnknown makes sure that a container whose end nobody saw is really dead before its successor starts.
+func (p *planner) killUnknown(c *Container, what string) {
+	if c == nil || c.State != Unknown {
+		return
+	}
+	if _, done := p.seen.Killed[c.ID]; done && !p.doing(Action{Kind: Kill, ID: c.ID}.Key()) {
+		return
+	}
+	p.kill(c, p.grace(), fmt.Sprintf("%s is in %q state, try killing it before restart", what, c.State), false)
+}
+
+// startAll starts containers, in order, each as soon as nothing holds it back. An init container that cannot start holds
+// back all that follow; a sidecar does not.
+func (p *planner) startAll(list []*v1.Container) {
+	if len(list) == 0 || !p.volumes() {
+		return
+	}
+	after := ""
+	for _, c := range list {
+		started := p.start(c, after)
+		if started {
+			after = c.Name
+		} else if p.isInit(c.Name) && !isSidecar(c) {
+			return
+		}
+	}
+}
+
+// start starts one container unless it is being started, or is held back; it tells whether an attempt is on its way.
+func (p *planner) start(c *v1.Container, after string) bool {
+	if p.doing(StartKey(c.Name)) {
+		return true
+	}
+	last := p.seen.Newest(c.Name)
+	if last != nil && (last.State == Running || p.killing(last)) {
+		return false // its definition changed, and it has yet to end
+	}
+	if p.inCrashLoop(c) || p.failedLately(c) {
+		return false
+	}
+	a := Action{Kind: Start, Name: c.Name, After: after}
+	if last != nil {
+		a.Attempt = last.Attempt + 1
+	}
+	a.Backoff = NextBackoff(p.seen.newestExited(c.Name))
+	if b, ok := p.seen.Pulls[c.Image]; ok {
+		a.NotBefore = b.Until()
+	}
+	p.add(a)
+	return true
+}
+
+// killing tells whether a container must still be killed before a successor may start.
+func (p *planner) killing(c *Container) bool {
+	if p.doing(Action{Kind: Kill, ID: c.ID}.Key()) {
+		return true
+	}
+	_, killed := p.seen.Killed[c.ID]
+	return c.State == Unknown && !killed
+}
+
+// inCrashLoop holds back a container that ended not long ago, the longer the more often it did.
+func (p *planner) inCrashLoop(c *v1.Container) bool {
+	last := p.seen.newestExited(c.Name)
+	until := heldUntil(last)
+	if !until.After(p.now) {
+		return false
+	}
+	p.wakeAt(until)
+	p.wait(Action{
+		Kind: Wait, Name: c.Name, ID: last.ID, Reason: "CrashLoopBackOff",
+		Message: fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", last.Backoff, c.Name, Describe(p.pod)),
+	})
+	return true
+}
+
+// failedLately holds back a container whose last attempt to start failed. An image that could not be pulled is first shown
+// as the error, then as the back-off.
+func (p *planner) failedLately(c *v1.Container) bool {
+	retry, ok := p.seen.Retry[StartKey(c.Name)]
+	if !ok || !retry.After(p.now) {
+		return false
+	}
+	p.wakeAt(retry)
+	w := p.seen.Waiting[c.Name]
+	if w.Reason != "ErrImagePull" {
+		return true
+	}
+	if shown := w.At.Add(pullErrorShown); shown.After(p.now) {
+		p.wakeAt(shown)
+		return true
+	}
+	p.wait(Action{Kind: Wait, Name: c.Name, Reason: "ImagePullBackOff", Message: PullBackoffMessage(c.Image, w)})
+	return true
+}
+
+// PullBackoffMessage is what a container says that waits for the next pull of its image; w is the failure of the last.
+func PullBackoffMessage(image string, w Waiting) string {
+	return fmt.Sprintf("Back-off pulling image %q: %s: %s", image, w.Reason, w.Message)
+}
+
+// wait notes a container's reason for not running, unless it is noted already.
+func (p *planner) wait(a Action) {
+	if w, ok := p.seen.Waiting[a.Name]; ok && w.Reason == a.Reason && w.Message == a.Message {
+		return
+	}
+	p.add(a)
+}
+
+// Describe names a Pod as the kubelet does in its messages.
+func Describe(pod *v1.Pod) string {
+	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
+}
