@@ -1,0 +1,39 @@
+package linux
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// InNetns runs fn on a thread that is inside another network namespace, and comes back. Sockets that fn opens stay in that
+// namespace and may be used from any thread afterwards; goroutines that fn starts are not inside.
+//
+// The work is done by a goroutine of its own, locked to its thread. A thread that cannot come back is never unlocked, so
+// that the Go runtime ends it with the goroutine instead of running others on it in the wrong namespace.
+func InNetns(ns *os.File, fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("open the thread's network namespace: %w", err)
+			return
+		}
+		defer func() { _ = unix.Close(home) }()
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("enter network namespace %s: %w", ns.Name(), err)
+			return
+		}
+		err = fn()
+		if back := unix.Setns(home, unix.CLONE_NEWNET); back == nil {
+			runtime.UnlockOSThread()
+		}
+		done <- err
+	}()
+	return <-done
+}

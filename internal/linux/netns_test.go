@@ -1,0 +1,90 @@
+package linux_test
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/hulltest"
+	"github.com/hull-pods/hull/internal/linux"
+)
+
+// newNetns makes a network namespace that lives as long as the returned file.
+func newNetns(t *testing.T) *os.File {
+	t.Helper()
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = home.Close() }()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open("/proc/thread-self/ns/net")
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		t.Fatal(back)
+	}
+	runtime.UnlockOSThread()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+func inode(t *testing.T, path string) uint64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Ino
+}
+
+func TestInNetnsEntersAndComesBack(t *testing.T) {
+	hulltest.NeedRoot(t)
+	ns := newNetns(t)
+	var want unix.Stat_t
+	if err := unix.Fstat(int(ns.Fd()), &want); err != nil {
+		t.Fatal(err)
+	}
+	home := inode(t, "/proc/self/ns/net")
+	var inside uint64
+	cause := errors.New("cause")
+	err := linux.InNetns(ns, func() error {
+		inside = inode(t, "/proc/thread-self/ns/net")
+		return cause
+	})
+	if !errors.Is(err, cause) {
+		t.Errorf("error %v, want the function's own", err)
+	}
+	if inside != want.Ino || inside == home {
+		t.Errorf("fn ran in namespace %d, want %d (ours is %d)", inside, want.Ino, home)
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		var st unix.Stat_t
+		if unix.Stat("/proc/self/task/"+task.Name()+"/ns/net", &st) == nil && st.Ino == want.Ino {
+			t.Errorf("thread %s stayed in the namespace", task.Name())
+		}
+	}
+}
+
+func TestInNetnsRefusesWhatIsNoNamespace(t *testing.T) {
+	hulltest.NeedRoot(t)
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if err := linux.InNetns(f, func() error { t.Error("fn ran"); return nil }); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("error %v, want EINVAL", err)
+	}
+}
