@@ -16,6 +16,9 @@ type Config struct {
 	Platform string
 	// Stall is how long a registry may send no byte before the pull fails; 0 is 30 seconds.
 	Stall time.Duration
+	// KeepPartial is how long the blobs of a pull that failed are kept, so that the next one goes on where it ended; 0 is an
+	// hour.
+	KeepPartial time.Duration
 	// Log gets what has no caller to return it to. It is required.
 	Log *slog.Logger
 }
@@ -55,6 +58,9 @@ type ImageConfig struct {
 
 // Credentials are a registry's: a user with a password, or a token by itself. They are kept only while a pull runs.
 type Credentials struct {
+	// Server is the registry's host; credentials with a Server are shown to no other. Without one they go to whatever
+	// hosts stand for the reference's registry.
+	Server             string
 	Username, Password string
 	// IdentityToken is an OAuth refresh token, in place of the password.
 	IdentityToken string

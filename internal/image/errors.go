@@ -1,0 +1,72 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/containerd/containerd/v2/core/remotes/docker"
+	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+)
+
+// classed gives an error a class of errdefs without changing its words.
+type classed struct {
+	error
+	class error
+}
+
+func (c classed) Unwrap() []error { return []error{c.error, c.class} }
+
+// classify finds the class of what containerd's libraries, the network or the disk said. The words stay, with the way out
+// added where the cause alone would leave a person puzzled.
+func (s *Store) classify(err error) error {
+	var status remoteerrors.ErrUnexpectedStatus
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return classed{fmt.Errorf("%w: the disk of %s is full: make room, for instance with \"hull image rm\"", err, s.root), errdefs.ErrResourceExhausted}
+	case errors.Is(err, docker.ErrInvalidAuthorization):
+		return classed{err, errdefs.ErrUnauthenticated}
+	case errors.As(err, &status):
+		return classed{err, statusClass(status.StatusCode)}
+	case hasClass(err):
+		return err
+	case errors.As(err, &dns), errors.As(err, &op):
+		return classed{err, errdefs.ErrUnavailable}
+	}
+	return err
+}
+
+// statusClass is what an HTTP status of a registry means to the one who asked for an image.
+func statusClass(code int) error {
+	switch code {
+	case 401:
+		return errdefs.ErrUnauthenticated
+	case 403:
+		return errdefs.ErrPermissionDenied
+	case 404:
+		return errdefs.ErrNotFound
+	}
+	return errdefs.ErrUnavailable
+}
+
+func hasClass(err error) bool {
+	for _, is := range []func(error) bool{
+		errdefs.IsNotFound, errdefs.IsInvalidArgument, errdefs.IsFailedPrecondition, errdefs.IsUnavailable, errdefs.IsDataLoss,
+		errdefs.IsUnauthorized, errdefs.IsPermissionDenied, errdefs.IsResourceExhausted, errdefs.IsNotImplemented,
+	} {
+		if is(err) {
+			return true
+		}
+	}
+	return false
+}
+
+// full says whether the disk is why err happened: then nothing half done is worth keeping.
+func full(err error) bool { return errdefs.IsResourceExhausted(err) }

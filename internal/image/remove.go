@@ -1,0 +1,60 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+)
+
+// Remove takes a name from an image, and removes the image with what no other needs when that was its last tag. By ID, or by
+// digest, the image goes with all its names. An image that a holder uses is errdefs.ErrFailedPrecondition; taking one of
+// several tags from it is not. The space is free when Remove returns.
+func (s *Store) Remove(ctx context.Context, ref string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	records, err := s.present.remove(ref)
+	if err != nil {
+		return err
+	}
+	ctx = s.context(context.WithoutCancel(ctx)) // half a removal helps nobody
+	err = s.transact(ctx, func(ctx context.Context) error {
+		for _, name := range records {
+			if err := s.images.Delete(ctx, name); err != nil && !errdefs.IsNotFound(err) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("remove image %q: %w", ref, err)
+	}
+	return errors.Join(err, s.reload(ctx), s.collect(ctx))
+}
+
+// remove decides which records go, and takes the image out of the catalog if all do: from here on nobody can hold it.
+func (c *catalog) remove(ref string) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, name, err := c.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(e.image.Names, name) && len(e.image.Names) > 1 {
+		delete(c.byName, name)
+		e.image.Names = slices.DeleteFunc(e.image.Names, func(n string) bool { return n == name })
+		return []string{name}, nil
+	}
+	if holders := c.holdersOf(e.image.ID); len(holders) > 0 {
+		return nil, classed{fmt.Errorf("image %q is in use by %s", ref, strings.Join(holders, ", ")), errdefs.ErrFailedPrecondition}
+	}
+	records := slices.Concat(e.image.Names, e.image.Digests, []string{e.image.ID})
+	for _, r := range records {
+		delete(c.byName, r)
+	}
+	delete(c.byID, e.image.ID)
+	return records, nil
+}

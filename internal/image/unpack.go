@@ -1,0 +1,146 @@
+package image
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/undo"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// upperdirLabel is where the snapshotter says which directory a snapshot is.
+const upperdirLabel = "containerd.io/snapshot/overlay.upperdir"
+
+// unpacked counts how many of the chain are unpacked already, from the lowest, and leases them.
+func (s *Store) unpacked(ctx context.Context, chain []string) int {
+	lease, _ := leases.FromContext(ctx)
+	for i, id := range slices.Backward(chain) {
+		if _, err := s.snaps.Stat(ctx, id); err != nil {
+			continue
+		}
+		resource := leases.Resource{ID: id, Type: "snapshots/" + snapshotter}
+		if err := s.leases.AddResource(ctx, leases.Lease{ID: lease}, resource); err != nil {
+			continue
+		}
+		if _, err := s.snaps.Stat(ctx, id); err == nil { // not collected in between
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// unpack makes the snapshot of the last of chain, upon the others, from a packed layer that is here.
+func (s *Store) unpack(ctx context.Context, layer ocispec.Descriptor, diffID digest.Digest, chain []string, b *bar) (err error) {
+	id := chain[len(chain)-1]
+	unlock, err := s.chains.lock(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	parent := ""
+	if len(chain) > 1 {
+		parent = chain[len(chain)-2]
+	}
+	key := "unpack " + rand.Text() + " " + id
+	var back undo.Stack
+	defer back.Run(ctx, &err)
+	if err := back.Push(fpUnpack, "remove half unpacked layer", func(ctx context.Context) error {
+		if err := s.snaps.Remove(ctx, key); !errdefs.IsNotFound(err) {
+			return err
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	mounts, err := s.snaps.Prepare(ctx, key, parent, snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: id}))
+	if errdefs.IsAlreadyExists(err) { // another image's pull was faster; it is leased now
+		b.state(LayerDone)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("prepare layer %s: %w", layer.Digest, err)
+	}
+	dir, lower, err := directories(mounts)
+	if err != nil {
+		return err
+	}
+	b.state(LayerUnpacking)
+	if err := s.apply(ctx, layer, diffID, dir, lower, b); err != nil {
+		return fmt.Errorf("failed to extract layer %s: %w", layer.Digest, err)
+	}
+	if err := fpCommit.Hit(); err != nil {
+		return err
+	}
+	// The files must be on the disk before the database says that they are.
+	if err := syncfs(dir); err != nil {
+		return fmt.Errorf("write layer %s to the disk: %w", layer.Digest, err)
+	}
+	if err := s.snaps.Commit(ctx, id, key); err != nil {
+		return fmt.Errorf("commit layer %s: %w", layer.Digest, err)
+	}
+	back.Release()
+	b.state(LayerDone)
+	return nil
+}
+
+// directories reads from the snapshotter's mount the directory to write to and those below it, top first. Nothing is
+// mounted: a layer is written as overlayfs would have left it.
+func directories(mounts []mount.Mount) (dir string, lower []string, err error) {
+	if len(mounts) != 1 {
+		return "", nil, fmt.Errorf("snapshotter gave %d mounts, want one", len(mounts))
+	}
+	m := mounts[0]
+	if m.Type == "bind" {
+		return m.Source, nil, nil
+	}
+	for _, o := range m.Options {
+		switch k, v, _ := strings.Cut(o, "="); k {
+		case "upperdir":
+			dir = v
+		case "lowerdir":
+			lower = strings.Split(v, ":")
+		}
+	}
+	if dir == "" {
+		return "", nil, fmt.Errorf("snapshotter gave a %s mount without a directory to write to", m.Type)
+	}
+	return dir, lower, nil
+}
+
+// apply unpacks the layer into dir and verifies that its unpacked bytes are those that the image's config names.
+func (s *Store) apply(ctx context.Context, layer ocispec.Descriptor, diffID digest.Digest, dir string, lower []string, b *bar) (err error) {
+	ra, err := s.content.ReaderAt(ctx, layer)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ra.Close()) }()
+	plain, err := decompress(&counted{Reader: content.NewReader(ra), bar: b})
+	if err != nil {
+		return err
+	}
+	defer plain.Close() //nolint:errcheck // a reader in memory
+	verifier := diffID.Algorithm().Digester()
+	limit := unpackLimit(layer.Size)
+	stream := &bounded{Reader: io.TeeReader(plain, verifier.Hash()), left: limit}
+	if err := untar(ctx, stream, dir, lower, limit); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, stream); err != nil { // what follows the archive's end belongs to the digest
+		return err
+	}
+	if got := verifier.Digest(); got != diffID {
+		return classed{fmt.Errorf("wrong diff ID: the layer unpacks to %s, the image's config says %s", got, diffID), errdefs.ErrDataLoss}
+	}
+	return nil
+}

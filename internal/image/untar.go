@@ -1,0 +1,151 @@
+package image
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/containerd/containerd/v2/pkg/archive"
+	"github.com/containerd/containerd/v2/pkg/archive/compression"
+	"github.com/containerd/errdefs"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// freeUnpack and maxRatio bound what a layer may unpack to: freeUnpack and, beyond that, maxRatio times its packed size.
+	// Real layers are packed to a third or a tenth.
+	freeUnpack = 1 << 30
+	maxRatio   = 200
+	// maxWindow is how much memory a zstd stream may ask for.
+	maxWindow = 128 << 20
+)
+
+func unpackLimit(packed int64) int64 {
+	if packed > (1<<62)/maxRatio {
+		return 1 << 62
+	}
+	return freeUnpack + maxRatio*packed
+}
+
+var errBomb = errors.New("it unpacks to far more than its packed size allows")
+
+func bomb() error { return classed{errBomb, errdefs.ErrInvalidArgument} }
+
+// bounded fails when more is read than was allowed, where an io.LimitReader would seem to end.
+type bounded struct {
+	io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, bomb()
+	}
+	return n, err
+}
+
+// decompress reads gzip, zstd or plain bytes, whichever r has. Nothing is executed for it.
+func decompress(r io.Reader) (io.ReadCloser, error) {
+	buf := bufio.NewReaderSize(r, 64<<10)
+	magic, err := buf.Peek(10)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch compression.DetectCompression(magic) {
+	case compression.Gzip:
+		z, err := gzip.NewReader(buf)
+		if err != nil {
+			return nil, fmt.Errorf("gzip: %w", err)
+		}
+		return z, nil
+	case compression.Zstd:
+		z, err := zstd.NewReader(buf, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, fmt.Errorf("zstd: %w", err)
+		}
+		return z.IOReadCloser(), nil
+	}
+	return io.NopCloser(buf), nil
+}
+
+// untar writes a layer's archive into dir as overlayfs keeps a layer: a deleted file is a character device 0:0, a directory
+// that hides what is below has the opaque mark. lower are the directories below, from which a directory that the archive
+// does not mention takes its owner and mode.
+func untar(ctx context.Context, r io.Reader, dir string, lower []string, limit int64) error {
+	w := whiteouts{gone: map[string]bool{}}
+	sizes := func(hdr *tar.Header) (bool, error) {
+		// A sparse file can be large with few bytes in the archive.
+		if hdr.Size < 0 || hdr.Size > limit {
+			return false, bomb()
+		}
+		limit -= hdr.Size
+		return true, nil
+	}
+	_, err := archive.Apply(ctx, dir, r, archive.WithFilter(sizes), archive.WithConvertWhiteout(w.convert), archive.WithParents(lower))
+	if err != nil {
+		return err
+	}
+	return w.finish()
+}
+
+// whiteouts writes an archive's marks of deletion as overlayfs reads them. They speak of the layers below alone: what the
+// same archive brings under the same name, before or after the mark, stays.
+type whiteouts struct {
+	gone map[string]bool
+}
+
+func (w *whiteouts) convert(hdr *tar.Header, path string) (write bool, err error) {
+	base, dir := filepath.Base(path), filepath.Dir(path)
+	if !strings.HasPrefix(base, ".wh.") {
+		return true, nil
+	}
+	if base == ".wh..wh..opq" {
+		return false, opaque(dir)
+	}
+	if strings.HasPrefix(base, ".wh..wh.") {
+		return false, nil // aufs kept its own books under such names
+	}
+	path = filepath.Join(dir, strings.TrimPrefix(base, ".wh."))
+	w.gone[path] = true
+	if err := unix.Mknod(path, unix.S_IFCHR, 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return false, &os.PathError{Op: "mknod", Path: path, Err: err}
+	}
+	return false, nil
+}
+
+// finish marks the directories that stand where something was deleted: they must not show what was there.
+func (w *whiteouts) finish() error {
+	for path := range w.gone {
+		if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
+			if err := opaque(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func opaque(dir string) error {
+	if err := unix.Lsetxattr(dir, "trusted.overlay.opaque", []byte("y"), 0); err != nil {
+		return &os.PathError{Op: "mark opaque", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// syncfs writes what the file system of dir still has in memory to the disk.
+func syncfs(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
+}
