@@ -60,24 +60,20 @@ type Conn interface {
 
 // Send sends an encoded program, and the descriptors in the order of [Program.Descriptors].
 func Send(c Conn, image []byte, fds []*os.File) error {
-	if len(image) < headerSize {
+	if len(image) < headerSize+len(fds)/perMessage {
 		return errors.New("send birth program: not one")
 	}
 	if want := binary.LittleEndian.Uint32(image[20:]); int(want) != controlSize(len(fds)) {
 		return fmt.Errorf("send birth program: %d descriptors are not what it was encoded for", len(fds))
 	}
 	for len(image) > 0 {
-		n, nfds := min(len(image), messageBytes), min(len(fds), perMessage)
-		if len(fds) > nfds && n == len(image) {
-			n = 1 // leave bytes for the messages that bring the other descriptors
-		}
+		nfds := min(len(fds), perMessage)
+		later := (len(fds) - nfds + perMessage - 1) / perMessage // messages, for each of which a byte is kept
+		n := min(len(image)-later, messageBytes)
 		if err := c.Send(image[:n], fds[:nfds]...); err != nil {
 			return fmt.Errorf("send birth program: %w", err)
 		}
 		image, fds = image[n:], fds[nfds:]
-	}
-	if len(fds) > 0 {
-		return errors.New("send birth program: more descriptors than it has bytes to go with")
 	}
 	return nil
 }
