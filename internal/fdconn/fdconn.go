@@ -8,6 +8,7 @@
 package fdconn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -92,8 +93,7 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.f.SetDeadline(t) }
 // Send sends one message with its descriptors and waits while the socket is full. It refuses an empty message, which could
 // not be told from an end of file.
 func (c *Conn) Send(msg []byte, fds ...*os.File) error {
-	err := withFDs(fds, make([]int, 0, len(fds)), func(raw []int) error { return c.SendFDs(msg, raw) })
-	return err
+	return withFDs(fds, make([]int, 0, len(fds)), func(raw []int) error { return c.SendFDs(msg, raw) })
 }
 
 // SendFDs is Send for descriptors that no os.File owns.
@@ -115,12 +115,12 @@ func (c *Conn) TrySend(msg []byte, fds []int) error {
 
 // WaitWritable waits until the socket has room, or the other side is gone.
 func (c *Conn) WaitWritable() error {
-	return c.raw.Write(func(fd uintptr) bool { return ready(int(fd), unix.POLLOUT) })
+	return waitError(c.raw.Write(func(fd uintptr) bool { return ready(int(fd), unix.POLLOUT) }))
 }
 
 // WaitReadable waits until there is a message, or the end.
 func (c *Conn) WaitReadable() error {
-	return c.raw.Read(func(fd uintptr) bool { return ready(int(fd), unix.POLLIN) })
+	return waitError(c.raw.Read(func(fd uintptr) bool { return ready(int(fd), unix.POLLIN) }))
 }
 
 // Recv waits for one message of at most max bytes. Its descriptors are close-on-exec. The end of the connection is [io.EOF].
@@ -185,7 +185,7 @@ func (c *Conn) Inheritable(yes bool) (int, error) {
 }
 
 func sendError(err, serr error) error {
-	if err = errors.Join(err, serr); err != nil {
+	if err = cmp.Or(waitError(err), serr); err != nil {
 		return fmt.Errorf("send a message: %w", err)
 	}
 	return nil
@@ -195,8 +195,16 @@ func recvError(err, rerr error) error {
 	if rerr == io.EOF {
 		return io.EOF
 	}
-	if err = errors.Join(err, rerr); err != nil {
+	if err = cmp.Or(waitError(err), rerr); err != nil {
 		return fmt.Errorf("receive a message: %w", err)
 	}
 	return nil
+}
+
+// waitError names what the poller says when a descriptor is closed under it; it has an error of its own for that.
+func waitError(err error) error {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return os.ErrClosed
 }

@@ -1,7 +1,7 @@
 package fdconn
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"os"
 
@@ -71,7 +71,7 @@ func (l *Listener) Accept() (*Conn, error) {
 			}
 		}
 	})
-	if err = errors.Join(err, aerr); err != nil {
+	if err = cmp.Or(waitError(err), aerr); err != nil {
 		return nil, fmt.Errorf("accept a connection: %w", err)
 	}
 	return adopt(fd)

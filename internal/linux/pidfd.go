@@ -42,7 +42,11 @@ func PidfdWait(pidfd *os.File) error {
 	if err != nil {
 		return fmt.Errorf("wait for a process: %w", err)
 	}
-	if err := rc.Read(func(fd uintptr) bool { return PidfdEnded(int(fd)) }); err != nil {
+	err = rc.Read(func(fd uintptr) bool { return PidfdEnded(int(fd)) })
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		err = os.ErrClosed // the poller has an error of its own for that
+	}
+	if err != nil {
 		return fmt.Errorf("wait for a process: %w", err)
 	}
 	return nil
