@@ -186,6 +186,8 @@ func TestRestartPolicies(t *testing.T) {
 			want: "kill a0 (a) grace=30s Container a definition changed, will be restarted"},
 		{name: "lost", pod: podOf("a", v1.RestartPolicyAlways), seen: Seen{Volumes: VolumesMade, Sandboxes: sandbox(), Containers: []Container{ctr("a", Unknown, 0)}},
 			want: `kill a0 (a) grace=30s Container is in "unknown" state, try killing it before restart`},
+		{name: "so do those that never started", pod: podOf("a", v1.RestartPolicyAlways), seen: Seen{Volumes: VolumesMade, Sandboxes: sandbox(),
+			Containers: []Container{{ID: "a1", SandboxID: "s0", Name: "a", State: Running, Image: "img"}, ctr("a", Created, 0)}}, want: "remove-container a0"},
 		{name: "old records go", pod: podOf("a", v1.RestartPolicyAlways), seen: Seen{Volumes: VolumesMade, Sandboxes: []Sandbox{box("s2", 2, true, false), box("s1", 1, false, true), box("s0", 0, false, true)},
 			Containers: []Container{{ID: "a3", SandboxID: "s2", Name: "a", State: Running, Image: "img"}, {ID: "a2", SandboxID: "s2", Name: "a", State: Exited}, ctr("a", Exited, 1)}},
 			want: "remove-container a0\nremove-sandbox s1"},

@@ -96,15 +96,18 @@ func (p *planner) volumes() bool {
 // prune removes records that nobody needs: of each name all dead containers but the last, and old sandboxes without
 // containers.
 func (p *planner) prune() {
-	dead := map[string]int{}
-	users := map[string]int{}
+	seen, dead, users := map[string]bool{}, map[string]bool{}, map[string]int{}
 	for _, c := range p.seen.Containers {
-		if c.State == Exited || c.State == Unknown {
-			if dead[c.Name]++; dead[c.Name] > 1 {
-				p.add(Action{Kind: RemoveContainer, ID: c.ID, Name: c.Name})
-			}
-		}
 		users[c.SandboxID]++
+		superseded := c.State == Created && seen[c.Name]
+		if c.State == Exited || c.State == Unknown {
+			superseded = dead[c.Name]
+			dead[c.Name] = true
+		}
+		seen[c.Name] = true
+		if superseded {
+			p.add(Action{Kind: RemoveContainer, ID: c.ID, Name: c.Name})
+		}
 	}
 	for i, s := range p.seen.Sandboxes {
 		if i > 0 && !s.Ready && s.Stopped && users[s.ID] == 0 {

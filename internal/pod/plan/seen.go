@@ -65,7 +65,7 @@ type Container struct {
 	ExitCode            int
 	Reason, Message     string // of an exited one; Message includes the termination message
 	Image               string // as the Pod wrote it when the container was made
-	ImageRef            string // by digest, for the status
+	ImageName, ImageRef string // normalised, and by digest: for the status
 }
 
 // Volumes says how far the Pod's volumes are.
