@@ -154,13 +154,15 @@ func (s *Store) endLease(ctx context.Context, key string) error {
 	return nil
 }
 
-// kept are the leases of pulls that failed, each with the timer that ends it.
+// kept are the leases of pulls that failed, each with the timer that ends it in the end.
 type kept struct {
 	mu     sync.Mutex
-	timers map[string]*time.Timer
+	leases map[string]*keptLease
 	closed bool
 	wg     sync.WaitGroup
 }
+
+type keptLease struct{ timer *time.Timer }
 
 func (s *Store) keepUntil(key string, end time.Time) {
 	k := &s.kept
@@ -169,12 +171,13 @@ func (s *Store) keepUntil(key string, end time.Time) {
 	if k.closed {
 		return // the next Open finds the lease
 	}
-	if k.timers == nil {
-		k.timers = map[string]*time.Timer{}
+	if k.leases == nil {
+		k.leases = map[string]*keptLease{}
 	}
-	var timer *time.Timer
-	timer = time.AfterFunc(time.Until(end), func() {
-		ended, err := s.endKept(key, timer)
+	l := &keptLease{}
+	k.leases[key] = l
+	l.timer = time.AfterFunc(time.Until(end), func() {
+		ended, err := s.endKept(key, l)
 		if !ended {
 			return
 		}
@@ -183,18 +186,17 @@ func (s *Store) keepUntil(key string, end time.Time) {
 			s.log.Warn("what a failed pull had brought is not removed yet", "error", err)
 		}
 	})
-	k.timers[key] = timer
 }
 
 // endKept ends a lease unless a pull has taken it. The lock is held until it has ended, so that no pull takes it meanwhile.
-func (s *Store) endKept(key string, timer *time.Timer) (bool, error) {
+func (s *Store) endKept(key string, l *keptLease) (bool, error) {
 	k := &s.kept
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed || k.timers[key] != timer {
+	if k.closed || k.leases[key] != l {
 		return false, nil
 	}
-	delete(k.timers, key)
+	delete(k.leases, key)
 	k.wg.Add(1)
 	return true, s.endLease(context.Background(), key)
 }
@@ -203,17 +205,17 @@ func (s *Store) endKept(key string, timer *time.Timer) (bool, error) {
 func (k *kept) take(key string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if t := k.timers[key]; t != nil {
-		t.Stop()
-		delete(k.timers, key)
+	if l := k.leases[key]; l != nil {
+		l.timer.Stop()
+		delete(k.leases, key)
 	}
 }
 
 func (k *kept) end() {
 	k.mu.Lock()
 	k.closed = true
-	for _, t := range k.timers {
-		t.Stop()
+	for _, l := range k.leases {
+		l.timer.Stop()
 	}
 	k.mu.Unlock()
 	k.wg.Wait()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/containerd/containerd/v2/core/remotes"
+	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -28,10 +30,13 @@ func (s *Store) fetch(ctx context.Context, from remotes.Fetcher, desc ocispec.De
 	}
 	b.state(LayerDownloading)
 	err = remotes.Fetch(ctx, s.content, countingFetcher{from, b}, desc)
-	if errdefs.IsAlreadyExists(err) {
-		err = nil
+	if status := (remoteerrors.ErrUnexpectedStatus{}); errors.As(err, &status) && status.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		// A registry that cannot go on in the middle: begin again.
+		if err = s.abort(ctx, desc); err == nil {
+			err = remotes.Fetch(ctx, s.content, countingFetcher{from, b}, desc)
+		}
 	}
-	if err != nil {
+	if err != nil && !errdefs.IsAlreadyExists(err) {
 		return s.failedFetch(ctx, desc, err)
 	}
 	b.state(LayerDownloaded)
@@ -44,10 +49,16 @@ func (s *Store) failedFetch(ctx context.Context, desc ocispec.Descriptor, err er
 		return fmt.Errorf("failed to copy %s: %w", desc.Digest, err)
 	}
 	err = classed{fmt.Errorf("what was sent is not %s: %w", desc.Digest, err), errdefs.ErrDataLoss}
-	if aerr := s.content.Abort(context.WithoutCancel(ctx), remotes.MakeRefKey(ctx, desc)); aerr != nil && !errdefs.IsNotFound(aerr) {
-		err = errors.Join(err, fmt.Errorf("throw %s away: %w", desc.Digest, aerr))
+	return errors.Join(err, s.abort(ctx, desc))
+}
+
+// abort throws away what has come of a blob.
+func (s *Store) abort(ctx context.Context, desc ocispec.Descriptor) error {
+	err := s.content.Abort(context.WithoutCancel(ctx), remotes.MakeRefKey(ctx, desc))
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("throw away what came of %s: %w", desc.Digest, err)
 	}
-	return err
+	return nil
 }
 
 // countingFetcher shows on a bar what comes.

@@ -48,6 +48,9 @@ func newFixture(t *testing.T) *fixture {
 	f.config = Config{Root: filepath.Join(t.TempDir(), "images"), RegistryConfig: certs, Log: slog.New(slog.DiscardHandler)}
 	f.reopen(t)
 	t.Cleanup(func() {
+		if f.Store == nil {
+			return
+		}
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}

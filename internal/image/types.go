@@ -17,7 +17,7 @@ type Config struct {
 	// Stall is how long a registry may send no byte before the pull fails; 0 is 30 seconds.
 	Stall time.Duration
 	// KeepPartial is how long the blobs of a pull that failed are kept, so that the next one goes on where it ended; 0 is an
-	// hour.
+	// hour, and less than 0 is not at all.
 	KeepPartial time.Duration
 	// Log gets what has no caller to return it to. It is required.
 	Log *slog.Logger
