@@ -124,14 +124,14 @@ func newExecPipes(st Streams) (_ *execPipes, err error) {
 		}
 	}()
 	if st.Stdin != nil {
-		if p.theirs[0], p.stdin, err = os.Pipe(); err != nil {
+		if p.theirs[0], p.stdin, err = pipe(false); err != nil {
 			return nil, err
 		}
 	}
 	for i, w := range []io.Writer{st.Stdout, st.Stderr} {
 		var ours *os.File
 		if w != nil {
-			if ours, p.theirs[i+1], err = os.Pipe(); err != nil {
+			if p.theirs[i+1], ours, err = pipe(true); err != nil {
 				return nil, err
 			}
 		}
@@ -265,6 +265,23 @@ func setSize(tty *os.File, s Size) error {
 		serr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: s.Height, Col: s.Width})
 	})
 	return errors.Join(err, serr)
+}
+
+// pipe makes a pipe of which one end is a process'. Only ours is non-blocking: O_NONBLOCK belongs to the open file, and a
+// program would meet EAGAIN where it never had before. os.Pipe makes both so.
+func pipe(weRead bool) (theirs, ours *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	our, their := fds[1], fds[0]
+	if weRead {
+		our, their = fds[0], fds[1]
+	}
+	if err := unix.SetNonblock(our, true); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("make a pipe: %w", err), unix.Close(our), unix.Close(their))
+	}
+	return os.NewFile(uintptr(their), "pipe"), os.NewFile(uintptr(our), "pipe"), nil
 }
 
 func closeAll(files []*os.File) {

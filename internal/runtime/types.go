@@ -17,6 +17,7 @@ type (
 	Device     = oci.Device
 	Port       = network.Port
 	DNS        = network.DNS
+	DNSOption  = network.DNSOption
 	HostAlias  = network.HostAlias
 	LogOptions = logs.Options
 )

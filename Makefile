@@ -1,0 +1,54 @@
+# Hull: every target does its own set-up, and leaves the checkout clean.
+export CGO_ENABLED := 0
+export GOFLAGS := -buildvcs=false
+
+PREFIX  ?= /usr/local
+UNITDIR ?= /etc/systemd/system
+VERSION := $(shell cat VERSION)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TOOLBOX := internal/assets/toolbox.tar
+
+.PHONY: help build demo test race lint leaks install uninstall bench clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(TOOLBOX) ## bin/hull, bin/hulld and bin/hull-keeper
+	go build -trimpath -tags toolbox -ldflags '$(LDFLAGS)' -o bin/ ./cmd/hull ./cmd/hulld ./cmd/hull-keeper
+
+$(TOOLBOX): $(shell find cmd/toolbox internal/assets -name '*.go') go.mod
+	go run ./internal/assets/mkimage -o $@
+
+demo: build ## run a Pod of two containers, look at it, remove it
+	@scripts/demo
+
+test: $(TOOLBOX) ## every test; those that make Pods need root
+	@scripts/setup test
+	go test -tags toolbox ./...
+
+race: $(TOOLBOX) ## the tests under the race detector
+	@scripts/setup test
+	CGO_ENABLED=1 go test -race -tags toolbox ./...
+
+lint: $(TOOLBOX) ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go vet -tags toolbox ./internal/assets
+	go tool staticcheck ./...
+
+leaks: ## fail if Hull has left anything in the kernel
+	@scripts/leaks
+
+bench: build ## compare with runc and podman, where they are installed
+	@scripts/setup bench
+	go run ./bench
+
+install: build ## binaries and a systemd unit
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/hull bin/hulld bin/hull-keeper
+	sed 's|@BINDIR@|$(PREFIX)/bin|' dist/hull.service > $(DESTDIR)$(UNITDIR)/hull.service
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/hull $(DESTDIR)$(PREFIX)/bin/hulld $(DESTDIR)$(PREFIX)/bin/hull-keeper $(DESTDIR)$(UNITDIR)/hull.service
+
+clean: ## remove what build made
+	rm -rf bin $(TOOLBOX)

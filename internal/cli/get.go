@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hull-pods/hull/internal/client"
+	"github.com/hull-pods/hull/internal/ui"
+)
+
+type getOptions struct {
+	output    string
+	watch     bool
+	watchOnly bool
+	selector  string
+	fields    string
+	all       bool
+	noHeaders bool
+	labels    bool
+	sortBy    string
+	names     []string
+	resource  string
+}
+
+func (a *app) getCommand() *cobra.Command {
+	var o getOptions
+	cmd := &cobra.Command{
+		Use:   "get (pods|events) [NAME...]",
+		Short: "List Pods, or their events",
+		Example: `  hull get pods
+  hull get pods -o wide -w
+  hull get pod web -o jsonpath='{.status.podIP}'
+  hull get events`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completePods(1, "pods"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.parse(args); err != nil {
+				return err
+			}
+			return a.get(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "", "wide, yaml, json, name, jsonpath=TEMPLATE")
+	f.BoolVarP(&o.watch, "watch", "w", false, "after listing, follow changes")
+	f.BoolVar(&o.watchOnly, "watch-only", false, "follow changes without listing first")
+	f.StringVarP(&o.selector, "selector", "l", "", "labels, such as app=web,tier!=db")
+	f.StringVar(&o.fields, "field-selector", "", "fields, such as status.phase=Running")
+	f.BoolVarP(&o.all, "all-namespaces", "A", false, "in every namespace")
+	f.BoolVar(&o.noHeaders, "no-headers", false, "no line of column names")
+	f.BoolVar(&o.labels, "show-labels", false, "labels as the last column")
+	return cmd
+}
+
+func (o *getOptions) parse(args []string) error {
+	kind, name, slash := strings.Cut(args[0], "/")
+	switch kind {
+	case "pod", "pods", "po":
+		o.resource = "pods"
+	case "event", "events", "ev":
+		o.resource = "events"
+	default:
+		return fmt.Errorf("the server doesn't have a resource type %q", kind)
+	}
+	if slash {
+		o.names = append(o.names, name)
+	}
+	for _, arg := range args[1:] {
+		o.names = append(o.names, strings.TrimPrefix(arg, kind+"/"))
+	}
+	if len(o.names) > 0 && (o.selector != "" || o.all) {
+		return errors.New("a resource cannot be retrieved by name across all namespaces, or together with a selector")
+	}
+	return nil
+}
+
+func (a *app) get(ctx context.Context, o getOptions) error {
+	printer, err := ui.NewPrinter(ui.PrinterOptions{
+		Output: o.output, Resource: o.resource, Namespaces: o.all, NoHeaders: o.noHeaders, Labels: o.labels,
+	})
+	if err != nil {
+		return err
+	}
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	path := "/api/v1/namespaces/" + a.namespace + "/" + o.resource
+	if o.all {
+		path = "/api/v1/" + o.resource
+	}
+	query := url.Values{}
+	for k, v := range map[string]string{"labelSelector": o.selector, "fieldSelector": o.fields} {
+		if v != "" {
+			query.Set(k, v)
+		}
+	}
+	if len(o.names) == 0 {
+		return a.getList(ctx, c, o, printer, path, query)
+	}
+	if o.watch || o.watchOnly {
+		if len(o.names) != 1 {
+			return errors.New("you may only specify a single resource to watch")
+		}
+		query.Set("fieldSelector", "metadata.name="+o.names[0])
+		return a.getList(ctx, c, o, printer, path, query)
+	}
+	return a.getNamed(ctx, c, o, printer, path)
+}
+
+func (a *app) getNamed(ctx context.Context, c *client.Client, o getOptions, printer *ui.Printer, path string) error {
+	var failed []error
+	var found []json.RawMessage
+	for _, name := range o.names {
+		var data []byte
+		if err := c.Do(ctx, client.Request{Path: path + "/" + name, Accept: accept(printer)}, &data); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		found = append(found, data)
+	}
+	if len(found) > 0 {
+		failed = append(failed, printer.Objects(a.out, found))
+	}
+	return errors.Join(failed...)
+}
+
+func accept(p *ui.Printer) string {
+	if p.Table() {
+		return client.Table
+	}
+	return ""
+}
+
+func (a *app) getList(ctx context.Context, c *client.Client, o getOptions, printer *ui.Printer, path string, query url.Values) error {
+	var list []byte
+	if err := c.Do(ctx, client.Request{Path: path, Query: query, Accept: accept(printer)}, &list); err != nil {
+		return err
+	}
+	if !o.watchOnly {
+		n, err := printer.List(a.out, list)
+		if err != nil {
+			return err
+		}
+		if n == 0 && printer.Table() && !o.watch {
+			where := " found in " + a.namespace + " namespace."
+			if o.all {
+				where = " found"
+			}
+			a.warnf("No resources%s\n", where)
+		}
+	}
+	if !o.watch && !o.watchOnly {
+		return nil
+	}
+	var head struct{ Metadata struct{ ResourceVersion string } }
+	if err := json.Unmarshal(list, &head); err != nil {
+		return fmt.Errorf("decode the list: %w", err)
+	}
+	query.Set("resourceVersion", head.Metadata.ResourceVersion)
+	err := c.Watch(ctx, client.Request{Path: path, Query: query, Accept: accept(printer)}, func(e client.Event) error {
+		if e.Type == "BOOKMARK" {
+			return nil
+		}
+		return printer.Objects(a.out, []json.RawMessage{e.Object})
+	})
+	if ctx.Err() != nil {
+		return nil // Ctrl-C is how a watch ends
+	}
+	return err
+}

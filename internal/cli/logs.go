@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hull-pods/hull/internal/client"
+	"github.com/hull-pods/hull/internal/ui"
+)
+
+type logOptions struct {
+	container  string
+	all        bool
+	follow     bool
+	previous   bool
+	timestamps bool
+	prefix     bool
+	tail       int64
+	limit      int64
+	since      time.Duration
+	sinceTime  string
+}
+
+func (a *app) logsCommand() *cobra.Command {
+	var o logOptions
+	cmd := &cobra.Command{
+		Use:   "logs POD [-c CONTAINER]",
+		Short: "Print the output of a Pod's containers",
+		Example: `  hull logs web
+  hull logs web -c nginx -f --tail 20
+  hull logs web --all-containers --timestamps`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: a.completePods(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				if o.container != "" {
+					return errors.New("only one of -c or an inline [CONTAINER] arg is allowed")
+				}
+				o.container = args[1]
+			}
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.logs(cmd.Context(), c, strings.TrimPrefix(args[0], "pod/"), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.container, "container", "c", "", "the container; needed when the Pod has several")
+	f.BoolVar(&o.all, "all-containers", false, "every container's output")
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on as output comes, until the container ends")
+	f.BoolVarP(&o.previous, "previous", "p", false, "of the container before its last restart")
+	f.BoolVar(&o.timestamps, "timestamps", false, "each line's time before it")
+	f.BoolVar(&o.prefix, "prefix", false, "the Pod's and container's name before each line")
+	f.Int64Var(&o.tail, "tail", -1, "so many of the last lines; -1 is all")
+	f.Int64Var(&o.limit, "limit-bytes", 0, "at most so many bytes")
+	f.DurationVar(&o.since, "since", 0, "lines newer than this, such as 5s, 2m or 3h")
+	f.StringVar(&o.sinceTime, "since-time", "", "lines newer than this time (RFC 3339)")
+	cmd.MarkFlagsMutuallyExclusive("since", "since-time")
+	_ = cmd.RegisterFlagCompletionFunc("container", a.completeContainers)
+	return cmd
+}
+
+func (o *logOptions) query(container string) url.Values {
+	q := url.Values{}
+	if container != "" {
+		q.Set("container", container)
+	}
+	for name, on := range map[string]bool{"follow": o.follow, "previous": o.previous, "timestamps": o.timestamps} {
+		if on {
+			q.Set(name, "true")
+		}
+	}
+	if o.tail >= 0 {
+		q.Set("tailLines", strconv.FormatInt(o.tail, 10))
+	}
+	if o.limit > 0 {
+		q.Set("limitBytes", strconv.FormatInt(o.limit, 10))
+	}
+	if o.since > 0 {
+		q.Set("sinceSeconds", strconv.FormatInt(int64((o.since+time.Second-1)/time.Second), 10))
+	}
+	if o.sinceTime != "" {
+		q.Set("sinceTime", o.sinceTime)
+	}
+	return q
+}
+
+func (a *app) logs(ctx context.Context, c *client.Client, pod string, o logOptions) error {
+	if !o.all {
+		w := io.Writer(a.out)
+		if o.prefix {
+			w = ui.NewPrefixer(a.out).Writer(fmt.Sprintf("[pod/%s/%s] ", pod, o.container))
+		}
+		return a.copyLog(ctx, c, pod, o.container, o, w)
+	}
+	spec, err := a.pod(ctx, c, pod)
+	if err != nil {
+		return err
+	}
+	lines := ui.NewPrefixer(a.out)
+	var all errgroup.Group
+	for _, name := range spec.containerNames() {
+		prefix := ""
+		if o.prefix {
+			prefix = fmt.Sprintf("[pod/%s/%s] ", pod, name)
+		}
+		w := lines.Writer(prefix)
+		read := func() error {
+			return errors.Join(a.copyLog(ctx, c, pod, name, o, w), w.Flush())
+		}
+		if o.follow {
+			all.Go(read)
+		} else if err := read(); err != nil {
+			return err
+		}
+	}
+	return all.Wait()
+}
+
+func (a *app) copyLog(ctx context.Context, c *client.Client, pod, container string, o logOptions, w io.Writer) error {
+	body, err := c.Stream(ctx, client.Request{Path: a.podPath(pod) + "/log", Query: o.query(container)})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	_, err = io.Copy(w, body)
+	if ctx.Err() != nil {
+		return nil // Ctrl-C is how following ends
+	}
+	return err
+}

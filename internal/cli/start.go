@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/hull-pods/hull/internal/client"
+)
+
+// connect returns a client of a hulld that runs, and starts it if need be, which it says.
+func (a *app) connect(ctx context.Context) (*client.Client, error) {
+	c := client.New(a.socket())
+	err := a.dial()
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("no access to %s: be root or a member of the group hull", a.socket())
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("talk to hulld: %w", err)
+	}
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("hulld does not run (%s), and only root can start it: sudo hull system start", a.socket())
+	}
+	if err := a.start(ctx, nil); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (a *app) dial() error {
+	conn, err := net.Dial("unix", a.socket())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// running is connect for commands that have nothing to do when hulld does not run.
+func (a *app) running() (*client.Client, bool) {
+	if a.dial() != nil {
+		return nil, false
+	}
+	return client.New(a.socket()), true
+}
+
+// start runs hull-keeper, which runs hulld, and returns when hulld serves.
+func (a *app) start(ctx context.Context, args []string) error {
+	keeper, err := beside("hull-keeper")
+	if err != nil {
+		return err
+	}
+	daemon, err := beside("hulld")
+	if err != nil {
+		return err
+	}
+	line := append([]string{"--state", a.state, "--detach", "--", daemon, "--root", a.root, "--state", a.state}, args...)
+	cmd := exec.CommandContext(ctx, keeper, line...)
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("start hulld: %s (its log: %s)", lastLine(string(said), err), filepath.Join(a.state, "hulld.log"))
+	}
+	a.warnf("hulld was not running: started (root %s, state %s)\n", a.root, a.state)
+	return nil
+}
+
+func lastLine(text string, err error) string {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return err.Error()
+	}
+	return strings.TrimPrefix(text[strings.LastIndexByte(text, '\n')+1:], "hull-keeper: ")
+}
+
+// beside finds a program of Hull's next to this one, or in $PATH.
+func beside(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", name, err)
+	}
+	if resolved, err := filepath.EvalSymlinks(self); err == nil {
+		self = resolved
+	}
+	path := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	path, err = exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%s is neither beside %s nor in $PATH", name, self)
+	}
+	return path, nil
+}

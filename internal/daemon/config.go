@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+)
+
+// Defaults of the two directories that say which Hull of a machine this is.
+const (
+	DefaultRoot  = "/var/lib/hull"
+	DefaultState = "/run/hull"
+)
+
+// config is hulld's command line.
+type config struct {
+	root, state    string
+	logs           string // of Pods
+	registryConfig string
+	nodeName       string
+	podMaxPIDs     int64
+	logMaxSize     int64
+	logMaxFiles    int
+	ipv4, ipv6     netip.Prefix
+	level          slog.Level
+	failpoints     string
+	version        string
+}
+
+const usage = `hulld runs Pods. hull starts it by itself, as a child of hull-keeper.
+
+`
+
+var errUsage = errors.New("usage")
+
+func parse(args []string, version string, stdout, stderr io.Writer) (*config, error) {
+	c := &config{version: version}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find this host's name: %w", err)
+	}
+	flags := flag.NewFlagSet("hulld", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&c.root, "root", DefaultRoot, "directory of objects, images and volumes")
+	flags.StringVar(&c.state, "state", DefaultState, "directory of sockets and running Pods' state")
+	flags.StringVar(&c.registryConfig, "registry-config", "/etc/hull/certs.d", "directory of hosts.toml files, as containerd's")
+	flags.StringVar(&c.nodeName, "node-name", strings.ToLower(host), "name of this node in Pods' spec.nodeName")
+	flags.Int64Var(&c.podMaxPIDs, "pod-max-pids", -1, "most processes a Pod may have; -1 is no limit")
+	flags.Int64Var(&c.logMaxSize, "container-log-max-size", 10<<20, "bytes after which a container's log is rotated")
+	flags.IntVar(&c.logMaxFiles, "container-log-max-files", 5, "files that are kept of a container's log")
+	flags.TextVar(&prefix{&c.ipv4}, "pod-cidr", prefix{&c.ipv4}, "IPv4 pool of Pods (default: 10.88.0.0/16, or the next one that is free)")
+	flags.TextVar(&prefix{&c.ipv6}, "pod-cidr-v6", prefix{&c.ipv6}, "IPv6 pool of Pods (default: a unique local /64)")
+	flags.TextVar(&c.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flags.StringVar(&c.failpoints, "failpoints", os.Getenv("HULL_FAILPOINTS"), "for tests: where to fail or die, NAME=error|kill[@N];...")
+	list := flags.Bool("list-failpoints", false, "for tests: print the names of all failpoints")
+	flags.Usage = func() {
+		_, _ = fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, flag.ErrHelp
+		}
+		return nil, errUsage
+	}
+	if *list {
+		_, err := fmt.Fprintln(stdout, strings.Join(failpoint.All(), "\n"))
+		return nil, errors.Join(flag.ErrHelp, err)
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	for _, dir := range []*string{&c.root, &c.state} {
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return nil, err
+		}
+	}
+	c.logs = "/var/log/pods"
+	if c.root != DefaultRoot {
+		c.logs = filepath.Join(c.root, "log", "pods")
+	}
+	return c, nil
+}
+
+// instance names this Hull in everything that it makes in the kernel.
+func (c *config) instance() string {
+	sum := sha256.Sum256([]byte(c.root + "\x00" + c.state))
+	return hex.EncodeToString(sum[:4])
+}
+
+// cgroupParent is the cgroup of all Pods: "hull", or with the instance in it for a Hull that is not the machine's usual one.
+func (c *config) cgroupParent() string {
+	if c.root == DefaultRoot && c.state == DefaultState {
+		return "hull"
+	}
+	return "hull-" + c.instance()
+}
+
+// prefix is a netip.Prefix as a flag that may be empty.
+type prefix struct{ to *netip.Prefix }
+
+func (p prefix) MarshalText() ([]byte, error) { return p.to.MarshalText() }
+
+func (p *prefix) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*p.to = netip.Prefix{}
+		return nil
+	}
+	return p.to.UnmarshalText(text)
+}

@@ -1,0 +1,251 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/logs"
+)
+
+// recover makes the runtime's state what the kernel has. The order matters: the records first, as everything else is
+// judged by them; then the half-made and half-removed are taken back; what is left without a record goes last.
+//
+//	record says   keeper says            then
+//	making        anything               taken back
+//	ready         the process lives      adopted: pidfd, log, exit
+//	ready         the process has ended  its end is put on record, as if we had been there
+//	ready         knows no such key      the keeper died: what may still run is killed; how it ended is not known
+//	removed       anything               the removal goes on
+//	(none)        a key of ours          an exec session, or a birth before its record: killed and forgotten
+func (r *Runtime) recover(ctx context.Context) error {
+	list, err := r.cfg.Keeper.Records(ctx)
+	if err != nil {
+		return err
+	}
+	kept := map[string]*keeper.Record{}
+	for i := range list {
+		kept[list[i].Key] = &list[i]
+	}
+	defer func() {
+		for _, k := range kept {
+			closeAll(k.FDs)
+		}
+	}()
+	if err := r.loadSandboxes(ctx, kept); err != nil {
+		return err
+	}
+	if err := r.loadContainers(ctx, kept); err != nil {
+		return err
+	}
+	if err := r.goOn(ctx); err != nil {
+		return err
+	}
+	if err := r.endStrangers(ctx, kept); err != nil {
+		return err
+	}
+	return r.removeLeftovers(ctx)
+}
+
+func (r *Runtime) loadSandboxes(ctx context.Context, kept map[string]*keeper.Record) error {
+	ids, err := recordDirs(r.dir.sandboxes())
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		var rec sandboxRecord
+		if err := readRecord(r.dir.sandboxRecord(id), &rec, func() int { return rec.Version }); err != nil {
+			if errors.Is(err, os.ErrNotExist) {
+				continue // died between mkdir and the first record: a leftover
+			}
+			return err
+		}
+		s := r.newSandbox(id, rec)
+		if err := s.adopt(ctx, kept[s.key()]); err != nil {
+			return fmt.Errorf("adopt %s: %w", s, err)
+		}
+	}
+	return nil
+}
+
+// adopt takes over the infra process from the keeper's record, or puts its end on record.
+func (s *sandbox) adopt(ctx context.Context, k *keeper.Record) error {
+	switch {
+	case k == nil || k.PID == 0:
+		// No process was ever given a program, or the keeper that knew it is dead: then it may live, as nobody's child.
+		if err := s.r.killByName(ctx, s.r.infraName(s.id)); err != nil {
+			return err
+		}
+		s.markEnded(time.Now())
+	case k.Exit != nil:
+		s.markEnded(k.Exit.At)
+	default:
+		fd, err := s.r.cfg.Keeper.OpenProcess(ctx, k.Key, k.PID)
+		if err != nil {
+			return nil // it ended just now: the exit is on its way
+		}
+		s.mu.Lock()
+		s.pidfd, s.rec.Status.PID = fd, k.PID
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+func (r *Runtime) loadContainers(ctx context.Context, kept map[string]*keeper.Record) error {
+	ids, err := recordDirs(r.dir.containers())
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		var rec containerRecord
+		if err := readRecord(r.dir.containerRecord(id), &rec, func() int { return rec.Version }); err != nil {
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			return err
+		}
+		in, err := r.sandbox(rec.Status.SandboxID)
+		if err != nil {
+			continue // its sandbox is gone: a leftover
+		}
+		c := r.newContainer(id, in, rec)
+		in.containers = append(in.containers, c)
+		if err := c.adopt(ctx, kept[c.key()]); err != nil {
+			return fmt.Errorf("adopt %s: %w", c, err)
+		}
+	}
+	return nil
+}
+
+// adopt takes over a container's process and log.
+func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
+	st := c.status()
+	if st.State == ContainerCreated && k == nil || c.rec.Phase == phaseMaking {
+		return nil // nothing has run
+	}
+	close(c.started)
+	if st.State == ContainerExited || st.State == ContainerUnknown {
+		c.ending = true
+		close(c.gone)
+		close(c.ended)
+		c.r.forget(ctx, c.key())
+		return nil
+	}
+	if k == nil || k.PID == 0 {
+		return c.lost(ctx)
+	}
+	if err := c.reopen(ctx, k); err != nil {
+		return err
+	}
+	if st.State == ContainerCreated {
+		// It was cloned, and hulld died before the record said so. Whether it came to its execve cannot be known:
+		// it is as good as never started, and whoever wants it starts another.
+		return c.abandon(ctx, k)
+	}
+	if k.Exit != nil {
+		c.processEnded(*k.Exit)
+	}
+	return nil
+}
+
+// reopen takes back what hulld held of a running container: its log, its stdin, its pidfd.
+func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
+	if err := c.respec(ctx); err != nil {
+		return err
+	}
+	if err := c.openLog(k.FDs); err != nil {
+		return err
+	}
+	k.FDs = nil // they are the log's now
+	if k.Exit != nil {
+		return nil
+	}
+	fd, err := c.r.cfg.Keeper.OpenProcess(ctx, k.Key, k.PID)
+	if err != nil {
+		return nil // it ended just now: the exit is on its way
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pidfd, c.rec.Status.PID = fd, k.PID
+	return nil
+}
+
+// lost is the end of a container whose keeper died: what of it still runs is nobody's child, and is killed.
+func (c *container) lost(ctx context.Context) error {
+	if err := c.r.cfg.Cgroups.Load(c.cgroup()).Kill(ctx); err != nil {
+		return err
+	}
+	err := c.update(func(rec *containerRecord) {
+		st := &rec.Status
+		st.State, st.EndedAt, st.PID = ContainerUnknown, time.Now(), 0
+		st.ExitCode, st.Reason = unknownCode, ReasonUnknown
+		st.Message = "The container could not be located when the runtime was restarted"
+	})
+	c.ending = true
+	close(c.gone)
+	close(c.ended)
+	return err
+}
+
+// goOn finishes what a crash cut off in the middle.
+func (r *Runtime) goOn(ctx context.Context) error {
+	r.mu.Lock()
+	var containers []*container
+	var sandboxes []*sandbox
+	for _, c := range r.containers {
+		if c.rec.Phase != phaseReady {
+			containers = append(containers, c)
+		}
+	}
+	for _, s := range r.sandboxes {
+		if s.rec.Phase != phaseReady {
+			sandboxes = append(sandboxes, s)
+		}
+	}
+	r.mu.Unlock()
+	var errs []error
+	for _, c := range containers {
+		if err := c.remove(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("take back %s: %w", c, err))
+		}
+	}
+	for _, s := range sandboxes {
+		if err := s.remove(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("take back %s: %w", s, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// endStrangers kills what the keeper knows and no record explains: exec sessions of the hulld before us, whose clients
+// are gone, and processes that were cloned a moment before it died.
+func (r *Runtime) endStrangers(ctx context.Context, kept map[string]*keeper.Record) error {
+	var keys []string
+	for key, k := range kept {
+		r.mu.Lock()
+		known := r.processes[key] != nil
+		r.mu.Unlock()
+		if known {
+			continue
+		}
+		if k.PID != 0 && k.Exit == nil {
+			if err := r.killAndWait(ctx, k); err != nil {
+				return err
+			}
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	slices.Sort(keys)
+	r.log.Info("ended what an earlier hulld left", "keys", strings.Join(keys, " "))
+	return r.cfg.Keeper.Forget(ctx, keys...)
+}
+
+var _ = logs.Options{}
