@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -26,14 +27,20 @@ type Bars struct {
 
 	mu   sync.Mutex
 	all  *mpb.Progress
-	bars map[string]*mpb.Bar
+	bars map[string]*layerBar
 	said map[string]string
+}
+
+// layerBar is a bar and the word before it, which the drawing goroutine reads while we may hold the lock.
+type layerBar struct {
+	*mpb.Bar
+	word atomic.Value // string
 }
 
 // NewBars writes to out, which is looked at for being a terminal.
 func NewBars(out io.Writer) *Bars {
 	f, ok := out.(*os.File)
-	return &Bars{out: out, terminal: ok && term.IsTerminal(int(f.Fd())), bars: map[string]*mpb.Bar{}, said: map[string]string{}}
+	return &Bars{out: out, terminal: ok && term.IsTerminal(int(f.Fd())), bars: map[string]*layerBar{}, said: map[string]string{}}
 }
 
 // Layers shows the state of one image's layers.
@@ -93,23 +100,21 @@ func (b *Bars) draw(image string, l Layer) {
 	key := image + l.Digest
 	bar := b.bars[key]
 	if bar == nil {
-		name := short(l.Digest)
-		bar = b.all.AddBar(l.Size,
-			mpb.PrependDecorators(decor.Name(name+" "), decor.Any(func(decor.Statistics) string {
-				b.mu.Lock()
-				defer b.mu.Unlock()
-				return fmt.Sprintf("%-12s", b.said[key])
+		bar = &layerBar{}
+		bar.word.Store(l.State)
+		bar.Bar = b.all.AddBar(l.Size,
+			mpb.PrependDecorators(decor.Name(short(l.Digest)+" "), decor.Any(func(decor.Statistics) string {
+				return fmt.Sprintf("%-12s", bar.word.Load())
 			})),
 			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
 		b.bars[key] = bar
 	}
-	b.said[key] = l.State
-	bar.SetTotal(l.Size, false)
+	bar.word.Store(l.State)
 	if l.State == "Done" {
-		bar.SetCurrent(l.Size)
-		bar.SetTotal(-1, true)
+		bar.SetTotal(l.Size, true)
 		return
 	}
+	bar.SetTotal(l.Size, false)
 	bar.SetCurrent(l.Done)
 }
 

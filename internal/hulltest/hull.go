@@ -1,0 +1,190 @@
+package hulltest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hull-pods/hull/internal/client"
+	"github.com/hull-pods/hull/internal/keeper"
+)
+
+// Hull is a real keeper with a real hulld, in directories of its own.
+type Hull struct {
+	Root, State string
+	API         *client.Client
+
+	t    testing.TB
+	bin  string
+	args []string
+}
+
+// Option changes how a Hull under test is started.
+type Option func(*Hull)
+
+// Flags adds flags to hulld's command line.
+func Flags(args ...string) Option { return func(h *Hull) { h.args = append(h.args, args...) } }
+
+// startLimit is how long a hulld under test may take to serve on a machine that is busy with other tests.
+const startLimit = time.Minute
+
+// Start runs a Hull, and registers its end: all Pods are removed, keeper and hulld stop, and what is left of them in the
+// kernel fails the test.
+func Start(t testing.TB, opts ...Option) *Hull {
+	t.Helper()
+	NeedRoot(t)
+	// Not t.TempDir: a unix socket's path is shorter than 108 bytes.
+	dir, err := os.MkdirTemp("", "hulltest-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Hull{t: t, bin: binaries(t), Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state")}
+	for _, o := range opts {
+		o(h)
+	}
+	h.API = client.New(filepath.Join(h.State, "hull.sock"))
+	t.Cleanup(func() {
+		h.end()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	h.Up()
+	return h
+}
+
+// Up starts keeper and hulld if they do not run, and returns when hulld serves.
+func (h *Hull) Up() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.t.Context()), startLimit)
+	defer cancel()
+	line := append([]string{filepath.Join(h.bin, "hulld"), "--root", h.Root, "--state", h.State}, h.args...)
+	if _, err := keeper.Detach(ctx, filepath.Join(h.bin, "hull-keeper"), h.State, line, os.Environ()); err != nil {
+		h.t.Fatalf("start hulld: %v\n%s", err, h.Log())
+	}
+}
+
+// Daemon is hulld's PID.
+func (h *Hull) Daemon() int {
+	h.t.Helper()
+	a, err := keeper.Status(h.t.Context(), h.State)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return a.Daemon.PID
+}
+
+// Log is what keeper and hulld have written, for a test that failed.
+func (h *Hull) Log() string {
+	data, err := os.ReadFile(filepath.Join(h.State, "hulld.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// Result is how a command line ended.
+type Result struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Run runs hull with these arguments against this Hull, without input.
+func (h *Hull) Run(args ...string) Result {
+	h.t.Helper()
+	return h.RunInput("", args...)
+}
+
+// RunInput is Run with standard input.
+func (h *Hull) RunInput(input string, args ...string) Result {
+	h.t.Helper()
+	cmd := h.Command(args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		h.t.Fatalf("hull %s: %v", strings.Join(args, " "), err)
+	}
+	return Result{Stdout: out.String(), Stderr: errs.String(), Code: cmd.ProcessState.ExitCode()}
+}
+
+// Command is a hull command line against this Hull that has not started.
+func (h *Hull) Command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(h.t.Context(), filepath.Join(h.bin, "hull"), args...)
+	cmd.Env = append(os.Environ(), "HULL_ROOT="+h.Root, "HULL_STATE="+h.State)
+	return cmd
+}
+
+// Must runs hull and fails the test unless it exits 0; it returns standard output.
+func (h *Hull) Must(args ...string) string {
+	h.t.Helper()
+	r := h.Run(args...)
+	if r.Code != 0 {
+		h.t.Fatalf("hull %s: exit code %d\n%s%s\nhulld's log:\n%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr, h.Log())
+	}
+	return r.Stdout
+}
+
+// Apply applies a manifest that is given as text.
+func (h *Hull) Apply(manifest string) {
+	h.t.Helper()
+	if r := h.RunInput(manifest, "apply", "-f", "-"); r.Code != 0 {
+		h.t.Fatalf("hull apply: exit code %d\n%s%s\nhulld's log:\n%s", r.Code, r.Stdout, r.Stderr, h.Log())
+	}
+}
+
+// end removes all Pods and stops everything.
+func (h *Hull) end() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(h.bin, "hull"), "system", "stop", "--delete-pods")
+	cmd.Env = append(os.Environ(), "HULL_ROOT="+h.Root, "HULL_STATE="+h.State)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		h.t.Errorf("hull system stop: %v\n%s\nhulld's log:\n%s", err, out, h.Log())
+	}
+	if left := h.Leaks(); len(left) > 0 {
+		h.t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+	if h.t.Failed() {
+		h.t.Logf("hulld's log:\n%s", h.Log())
+	}
+}
+
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// binaries is the directory of hull, hulld and hull-keeper: $HULL_BIN, or one that is built for this run of the tests.
+func binaries(t testing.TB) string {
+	t.Helper()
+	if dir := os.Getenv("HULL_BIN"); dir != "" {
+		return dir
+	}
+	built.once.Do(func() {
+		_, file, _, _ := runtime.Caller(0)
+		top := filepath.Join(filepath.Dir(file), "..", "..")
+		cmd := exec.Command("make", "-s", "-C", top, "build")
+		out, err := cmd.CombinedOutput()
+		built.dir = filepath.Join(top, "bin")
+		if err != nil {
+			built.err = fmt.Errorf("make build: %w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.dir
+}

@@ -1,0 +1,110 @@
+package hulltest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Instance is what this Hull puts into the names of things in the kernel.
+func (h *Hull) Instance() string {
+	sum := sha256.Sum256([]byte(h.Root + "\x00" + h.State))
+	return hex.EncodeToString(sum[:4])
+}
+
+// Leaks lists what the kernel still has of this Hull, by asking the kernel alone. It is empty when all Pods are removed and
+// hulld and keeper have stopped.
+func (h *Hull) Leaks() []string {
+	var left []string
+	left = append(left, h.leakedProcesses()...)
+	left = append(left, h.leakedMounts()...)
+	left = append(left, h.leakedCgroups()...)
+	left = append(left, h.leakedNetwork()...)
+	for _, d := range []string{"containers", "volumes", "log/pods"} {
+		entries, err := os.ReadDir(filepath.Join(h.Root, d))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			left = append(left, "file "+filepath.Join(h.Root, d, e.Name()))
+		}
+	}
+	return left
+}
+
+// leakedProcesses finds programs whose command line or root is this Hull's.
+func (h *Hull) leakedProcesses() []string {
+	var left []string
+	procs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range procs {
+		pid, err := strconv.Atoi(filepath.Base(p))
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		line, err := os.ReadFile(filepath.Join(p, "cmdline"))
+		if err != nil {
+			continue
+		}
+		text := string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+		cgroup, _ := os.ReadFile(filepath.Join(p, "cgroup"))
+		if strings.Contains(text, h.State) || strings.Contains(text, h.Instance()) || strings.Contains(string(cgroup), "hull-"+h.Instance()) {
+			left = append(left, "process "+filepath.Base(p)+" "+text)
+		}
+	}
+	return left
+}
+
+func (h *Hull) leakedMounts() []string {
+	var left []string
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, h.Root) || strings.Contains(line, h.State) {
+			left = append(left, "mount "+strings.TrimSpace(line))
+		}
+	}
+	return left
+}
+
+func (h *Hull) leakedCgroups() []string {
+	var left []string
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.Contains(d.Name(), "hull-"+h.Instance()) {
+			left = append(left, "cgroup "+path)
+			return fs.SkipDir
+		}
+		return nil // a cgroup that another test removes meanwhile is not ours
+	})
+	return left
+}
+
+func (h *Hull) leakedNetwork() []string {
+	var left []string
+	links, err := net.Interfaces()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, l := range links {
+		alias, _ := os.ReadFile("/sys/class/net/" + l.Name + "/ifalias")
+		if strings.Contains(string(alias), h.Instance()) {
+			left = append(left, "interface "+l.Name)
+		}
+	}
+	if nft, err := exec.LookPath("nft"); err == nil {
+		out, err := exec.CommandContext(context.Background(), nft, "list", "tables").Output()
+		if err == nil && bytes.Contains(out, []byte(h.Instance())) {
+			left = append(left, "nftables "+string(out))
+		}
+	}
+	return left
+}
