@@ -2,47 +2,343 @@ package network
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
-// Network is the network of all sandboxes of one instance. Its methods are safe for concurrent use.
-type Network struct{}
+// Network is the network of all sandboxes of one instance. Its methods are safe for concurrent use, as long as each
+// sandbox has one caller at a time.
+type Network struct {
+	cfg   Config
+	group uint32
+	ipv6  bool
+	mtu   int
+	log   *slog.Logger
+	sys   sysctls
 
-// Open switches forwarding on, puts the instance's nftables table in place and loads the leases.
-func Open(ctx context.Context, cfg Config) (*Network, error) { return nil, errdefs.ErrNotImplemented }
+	host  rtnlPool
+	watch *watcher
+	table *forwarder
+	track *netlink.Handle
+	dir   *leaseDir
+	book  *portBook
 
-// Attach gives a sandbox its interface, addresses and host ports. On an error nothing of it is left.
-func (n *Network) Attach(ctx context.Context, req Request) (Result, error) {
-	return Result{}, errdefs.ErrNotImplemented
+	mu     sync.Mutex
+	leases map[string]*lease
+	names  map[string]bool // of host ends
+	pool   *pool
+
+	grace   time.Duration // how long a namespace may take to end before its veth is deleted
+	closing chan struct{}
+	ends    sync.WaitGroup
 }
 
-// ClaimPorts reserves host ports for a sandbox without a network of its own (hostNetwork), whose processes bind them
-// themselves. Detach gives them back.
-func (n *Network) ClaimPorts(ctx context.Context, req Request) error { return errdefs.ErrNotImplemented }
+const defaultGrace = 2 * time.Second
 
-// Get is what Attach returned for this sandbox, also after a restart; errdefs.ErrNotFound when it has none.
-func (n *Network) Get(id string) (Result, error) { return Result{}, errdefs.ErrNotImplemented }
+// Open puts the instance's nftables table in place, switches forwarding on and adopts the sandboxes of earlier runs.
+func Open(ctx context.Context, cfg Config) (n *Network, err error) {
+	n = &Network{
+		cfg: cfg, log: cfg.Log, sys: procSysNet, book: newPortBook(),
+		names: map[string]bool{}, grace: defaultGrace, closing: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open the network: %w", errors.Join(err, n.Close()))
+			n = nil
+		}
+	}()
+	if n.group, err = group(cfg.Instance); err != nil {
+		return n, err
+	}
+	if n.ipv6, err = n.sys.hasIPv6(); err != nil {
+		return n, err
+	}
+	if n.dir, err = openLeaseDir(cfg.StateDir, n.log); err != nil {
+		return n, err
+	}
+	if err := n.openSockets(); err != nil {
+		return n, err
+	}
+	if err := n.choosePool(); err != nil {
+		return n, err
+	}
+	if err := n.adopt(); err != nil {
+		return n, err
+	}
+	if err := ctx.Err(); err != nil {
+		return n, err
+	}
+	return n, n.Repair(ctx)
+}
 
-// Release takes back at once what others may want, the host ports, and returns: the address follows when the kernel has
-// ended the namespace. The sandbox is listed until then.
-func (n *Network) Release(ctx context.Context, id string) error { return errdefs.ErrNotImplemented }
+// openSockets opens all that speaks to the host's namespace, before any thread of ours enters another.
+func (n *Network) openSockets() (err error) {
+	if n.host, err = newRtnlPool(); err != nil {
+		return err
+	}
+	if n.watch, err = openWatcher(n.linkExists, n.log); err != nil {
+		return err
+	}
+	if n.table, err = newForwarder(n.cfg.Instance, n.group); err != nil {
+		return err
+	}
+	if n.track, err = netlink.NewHandle(unix.NETLINK_NETFILTER); err != nil {
+		return fmt.Errorf("open a conntrack socket: %w", err)
+	}
+	n.mtu = n.cfg.MTU
+	if n.mtu == 0 {
+		return n.host.use(func(c *rtnl) (err error) {
+			n.mtu, err = c.defaultMTU()
+			return err
+		})
+	}
+	return nil
+}
 
-// Detach is Release, and waits until the namespace's end has removed the veth; where something keeps the namespace, it
-// deletes the veth itself. It is idempotent.
-func (n *Network) Detach(ctx context.Context, id string) error { return errdefs.ErrNotImplemented }
+// choosePool takes the pools that were given, those of last time, or ones that no route of the host overlaps.
+func (n *Network) choosePool() error {
+	v4, v6 := n.cfg.IPv4, n.cfg.IPv6
+	if !v6.IsValid() {
+		v6 = defaultIPv6(n.cfg.Instance)
+	}
+	if !n.ipv6 {
+		v6 = netip.Prefix{}
+		n.log.Info("this host has no IPv6: Pods get IPv4 alone")
+	}
+	if !v4.IsValid() {
+		var err error
+		if v4, err = n.dir.chosenPool(n.freePool); err != nil {
+			return err
+		}
+	}
+	var err error
+	n.pool, err = newPool(v4, v6, n.dir.counter())
+	return err
+}
+
+func (n *Network) freePool() (netip.Prefix, error) {
+	var routes []route
+	err := n.host.use(func(c *rtnl) (err error) {
+		routes, err = c.routes()
+		return err
+	})
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	for _, p := range defaultIPv4() {
+		if !slices.ContainsFunc(routes, func(r route) bool { return r.dst.Overlaps(p) && r.dst.Bits() > 0 }) {
+			return p, nil
+		}
+	}
+	return netip.Prefix{}, fmt.Errorf("no free IPv4 pool between 10.88.0.0/16 and 10.127.0.0/16: choose one: %w", errdefs.ErrResourceExhausted)
+}
+
+// adopt brings leases and links together. A link of ours whose lease is lost says in its alias what it was.
+func (n *Network) adopt() error {
+	var err error
+	if n.leases, err = n.dir.load(); err != nil {
+		return err
+	}
+	byName := map[string]*lease{}
+	for _, l := range n.leases {
+		if l.Interface != "" {
+			byName[l.Interface] = l
+		}
+	}
+	links, err := n.ownLinks()
+	if err != nil {
+		return err
+	}
+	for _, k := range links {
+		id, ips, ok := parseAlias(n.cfg.Instance, k.alias)
+		l := n.leases[id]
+		switch {
+		case ok && l == nil:
+			l = &lease{Version: leaseVersion, ID: id, Interface: k.name}
+			for _, ip := range ips {
+				if ip.Is4() {
+					l.IPv4 = ip
+				} else {
+					l.IPv6 = ip
+				}
+			}
+			if err := n.dir.save(l); err != nil {
+				return err
+			}
+			n.leases[id] = l
+		case !ok && byName[k.name] != nil: // made, but hulld died before it got its alias
+			l = byName[k.name]
+		case !ok:
+			if err := n.deleteLink(k.index); err != nil {
+				return err
+			}
+			continue
+		}
+		l.index = k.index
+	}
+	for _, l := range n.leases {
+		n.names[l.Interface] = true
+		n.pool.mark(l.ips())
+		n.table.adopt(l)
+		if err := errors.Join(n.book.enter(l), n.holdAgain(l)); err != nil {
+			n.log.Warn("a host port could not be held again", "sandbox", l.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+func (n *Network) holdAgain(l *lease) error {
+	if len(l.ips()) == 0 {
+		return nil // its processes have the ports
+	}
+	return holdAll(l)
+}
+
+// ownLinks are the host ends of this instance, by a look at all links.
+func (n *Network) ownLinks() ([]link, error) {
+	var all []link
+	err := n.host.use(func(c *rtnl) (err error) {
+		all, err = c.links()
+		return err
+	})
+	return slices.DeleteFunc(all, func(k link) bool { return k.group != n.group }), err
+}
+
+// Repair puts back what others may have removed and what is needed for all Pods: forwarding, the nftables table, the
+// routes that keep the pools together.
+func (n *Network) Repair(context.Context) error {
+	if err := n.table.install(); err != nil {
+		return err
+	}
+	err := n.host.use(func(c *rtnl) error {
+		for _, m := range poolRoutes(unix.RTM_NEWROUTE, n.pool) {
+			if err := c.do(m); err != nil && !errors.Is(err, unix.EEXIST) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.sys.forward4(n.log); err != nil {
+		return err
+	}
+	if !n.ipv6 {
+		return nil
+	}
+	return n.sys.forward6(n.log)
+}
+
+// Get is what Attach returned for this sandbox, also after a restart; errdefs.ErrNotFound when it has no interface.
+func (n *Network) Get(id string) (Result, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := n.leases[id]
+	if l == nil || len(l.ips()) == 0 {
+		return Result{}, fmt.Errorf("network of sandbox %s: %w", id, errdefs.ErrNotFound)
+	}
+	return l.result(), nil
+}
+
+func (l *lease) result() Result {
+	pod, _ := macs(l.ID)
+	return Result{IPs: l.ips(), Interface: podInterface, HostInterface: l.Interface, MAC: pod.String()}
+}
 
 // List is the sandbox IDs that own a veth, a lease or a port of this instance, sorted.
-func (n *Network) List(ctx context.Context) ([]string, error) { return nil, errdefs.ErrNotImplemented }
+func (n *Network) List(context.Context) ([]string, error) {
+	links, err := n.ownLinks()
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]bool{}
+	for _, k := range links {
+		if id, _, ok := parseAlias(n.cfg.Instance, k.alias); ok {
+			ids[id] = true
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id := range n.leases {
+		ids[id] = true
+	}
+	return slices.Sorted(maps.Keys(ids)), nil
+}
+
+// Purge removes everything of this instance from the kernel and from StateDir, and closes the Network.
+func (n *Network) Purge(context.Context) error {
+	n.mu.Lock()
+	leases := slices.Collect(maps.Values(n.leases))
+	n.mu.Unlock()
+	errs := []error{n.table.uninstall()}
+	errs = append(errs, n.host.use(func(c *rtnl) error {
+		err := c.do(deleteGroup(n.group))
+		if errors.Is(err, unix.ENODEV) {
+			err = nil
+		}
+		for _, m := range poolRoutes(unix.RTM_DELROUTE, n.pool) {
+			if derr := c.do(m); derr != nil && !errors.Is(derr, unix.ESRCH) {
+				err = errors.Join(err, derr)
+			}
+		}
+		return err
+	}))
+	for _, l := range leases {
+		errs = append(errs, n.flushConntrack(l), n.dir.remove(l.ID))
+	}
+	errs = append(errs, n.Close())
+	for _, name := range []string{"leases", "next", "pool.json"} {
+		errs = append(errs, os.RemoveAll(filepath.Join(n.cfg.StateDir, name)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove the network of instance %s: %w", n.cfg.Instance, err)
+	}
+	return nil
+}
+
+// Close lets go of the host's sockets. Sandboxes keep their network; host ports are held again by the next Open.
+func (n *Network) Close() error {
+	select {
+	case <-n.closing:
+		return nil
+	default:
+		close(n.closing)
+	}
+	n.ends.Wait()
+	var errs []error
+	if n.watch != nil {
+		n.watch.close()
+	}
+	if n.host != nil {
+		n.host.close()
+	}
+	if n.table != nil {
+		errs = append(errs, n.table.close())
+	}
+	if n.track != nil {
+		n.track.Close()
+	}
+	for _, l := range n.leases {
+		releaseAll(l)
+	}
+	if n.dir != nil {
+		errs = append(errs, n.dir.close())
+	}
+	return errors.Join(errs...)
+}
 
 // Check looks for what keeps Pods from talking, and says it in words. No problem is an empty list.
 func (n *Network) Check(ctx context.Context) ([]string, error) { return nil, errdefs.ErrNotImplemented }
-
-// Repair puts back what Check found missing and what is Hull's own: forwarding and the nftables table.
-func (n *Network) Repair(ctx context.Context) error { return errdefs.ErrNotImplemented }
-
-// Purge removes everything of this instance from the kernel and from StateDir. The Network is closed after it.
-func (n *Network) Purge(ctx context.Context) error { return errdefs.ErrNotImplemented }
-
-// Close lets go of the host's sockets. Sandboxes keep their network; host ports are held again by the next Open.
-func (n *Network) Close() error { return nil }

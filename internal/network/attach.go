@@ -1,0 +1,277 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/undo"
+)
+
+var (
+	fpLease   = failpoint.New("network.lease")
+	fpPorts   = failpoint.New("network.ports")
+	fpVeth    = failpoint.New("network.veth")
+	fpHost    = failpoint.New("network.host")
+	fpPod     = failpoint.New("network.pod")
+	fpForward = failpoint.New("network.forward")
+	fpDone    = failpoint.New("network.done")
+)
+
+// Attach gives a sandbox its interface, addresses and host ports. On an error nothing of it is left.
+func (n *Network) Attach(ctx context.Context, req Request) (res Result, err error) {
+	l := &lease{Version: leaseVersion, ID: req.ID, Name: req.Name}
+	if l.Ports, err = checkPorts(req.Ports, n.ipv6, true); err != nil {
+		return Result{}, err
+	}
+	var back undo.Stack
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("attach sandbox %s: %w", req.ID, err)
+		}
+	}()
+	defer back.Run(ctx, &err)
+	if err := n.makeLease(&back, l, true); err != nil {
+		return Result{}, err
+	}
+	if err := n.makeClaims(&back, l, true); err != nil {
+		return Result{}, err
+	}
+	if err := n.makeVeth(&back, l, req.Netns); err != nil {
+		return Result{}, err
+	}
+	if err := n.makeForwards(&back, l); err != nil {
+		return Result{}, err
+	}
+	if err := fpDone.Hit(); err != nil {
+		return Result{}, err
+	}
+	back.Release()
+	return l.result(), nil
+}
+
+// ClaimPorts reserves host ports for a sandbox without a network of its own (hostNetwork), whose processes bind them
+// themselves. Detach gives them back.
+func (n *Network) ClaimPorts(ctx context.Context, req Request) (err error) {
+	l := &lease{Version: leaseVersion, ID: req.ID, Name: req.Name}
+	if l.Ports, err = checkPorts(req.Ports, n.ipv6, false); err != nil {
+		return err
+	}
+	var back undo.Stack
+	defer back.Run(ctx, &err)
+	if err := n.makeLease(&back, l, false); err != nil {
+		return fmt.Errorf("claim host ports of sandbox %s: %w", req.ID, err)
+	}
+	if err := n.makeClaims(&back, l, false); err != nil {
+		return fmt.Errorf("claim host ports of sandbox %s: %w", req.ID, err)
+	}
+	back.Release()
+	return nil
+}
+
+// makeLease takes addresses and writes the lease, before anything is in the kernel.
+func (n *Network) makeLease(back *undo.Stack, l *lease, addresses bool) error {
+	if err := checkID(l.ID); err != nil {
+		return err
+	}
+	if err := back.Push(fpLease, "give back the lease", func(context.Context) error { return n.forget(l) }); err != nil {
+		return err
+	}
+	if err := n.reserve(l, addresses); err != nil {
+		return err
+	}
+	return n.dir.save(l)
+}
+
+func (n *Network) reserve(l *lease, addresses bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leases[l.ID] != nil {
+		return fmt.Errorf("it has a network already: %w", errdefs.ErrAlreadyExists)
+	}
+	if !addresses {
+		n.leases[l.ID] = l
+		return nil
+	}
+	for _, name := range hostNames(n.cfg.Instance, l.ID) {
+		if !n.names[name] {
+			l.Interface = name
+			break
+		}
+	}
+	if l.Interface == "" {
+		return errors.New("every name for its interface on the host is taken")
+	}
+	number, err := n.pool.take()
+	if err != nil {
+		return err
+	}
+	ips := n.pool.addresses(number)
+	l.IPv4 = ips[0]
+	if len(ips) > 1 {
+		l.IPv6 = ips[1]
+	}
+	n.leases[l.ID] = l
+	n.names[l.Interface] = true
+	return n.dir.setCounter(n.pool.next)
+}
+
+// forget is the end of a lease. The file goes last but one and the addresses last: neither is free before.
+func (n *Network) forget(l *lease) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leases[l.ID] != l {
+		return nil
+	}
+	if err := n.dir.remove(l.ID); err != nil {
+		return err
+	}
+	delete(n.leases, l.ID)
+	delete(n.names, l.Interface)
+	n.pool.put(l.ips())
+	return nil
+}
+
+// makeClaims enters host ports where other sandboxes see them, and binds them where the host's processes do. A sandbox on
+// the host's network only looks whether they are free: its own processes bind them.
+func (n *Network) makeClaims(back *undo.Stack, l *lease, keep bool) error {
+	if len(l.Ports) == 0 {
+		return nil
+	}
+	unclaim := func(context.Context) error {
+		n.book.leave(l)
+		releaseAll(l)
+		return nil
+	}
+	if err := back.Push(fpPorts, "give back host ports", unclaim); err != nil {
+		return err
+	}
+	if err := n.book.enter(l); err != nil {
+		return err
+	}
+	err := holdAll(l)
+	if !keep {
+		releaseAll(l)
+	}
+	return err
+}
+
+// makeVeth carries out the plan: the pair, the host's end, the Pod's. Addresses, neighbours and routes go with the link.
+func (n *Network) makeVeth(back *undo.Stack, l *lease, ns *os.File) error {
+	w := n.wiring(l)
+	if err := back.Push(fpVeth, "delete veth "+l.Interface, func(context.Context) error { return n.deleteEnd(l) }); err != nil {
+		return err
+	}
+	if err := n.host.use(func(c *rtnl) error { return n.wireHost(c, w, l, ns) }); err != nil {
+		return err
+	}
+	if err := fpPod.Hit(); err != nil {
+		return err
+	}
+	if err := wirePod(w, ns); err != nil {
+		return err
+	}
+	return n.host.use(func(c *rtnl) error {
+		_, err := c.link(linkByIndex(l.index))
+		return err
+	})
+}
+
+func (n *Network) wiring(l *lease) wiring {
+	w := wiring{instance: n.cfg.Instance, id: l.ID, host: l.Interface, group: n.group, mtu: n.mtu, ips: l.ips()}
+	w.hostIPs = n.pool.addresses(hostNumber)
+	for _, c := range claims(l) {
+		w.localnet = w.localnet || c.addr.Is4()
+	}
+	return w
+}
+
+func (n *Network) wireHost(c *rtnl, w wiring, l *lease, ns *os.File) error {
+	if err := c.do(w.makeVeth(int(ns.Fd()))); err != nil {
+		return err
+	}
+	k, err := c.link(linkByName(w.host))
+	if err != nil {
+		return err
+	}
+	l.index = k.index
+	if err := fpHost.Hit(); err != nil {
+		return err
+	}
+	return c.doAll(w.hostSide(k.index))
+}
+
+func wirePod(w wiring, ns *os.File) error {
+	c, err := openRtnlAt(ns)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.do(loopbackUp()); err != nil {
+		return err
+	}
+	k, err := c.link(linkByName(podInterface))
+	if err != nil {
+		return err
+	}
+	return c.doAll(w.podSide(k.index))
+}
+
+// makeForwards lets host ports reach the Pod. What UDP remembers of the time before would still go where it went then.
+func (n *Network) makeForwards(back *undo.Stack, l *lease) error {
+	if len(l.Ports) == 0 {
+		return nil
+	}
+	if err := back.Push(fpForward, "remove host ports", func(context.Context) error { return n.table.remove(l) }); err != nil {
+		return err
+	}
+	if err := n.table.add(l); err != nil {
+		return err
+	}
+	return n.flushConntrack(l)
+}
+
+// deleteEnd deletes a sandbox's host end if it is there, and so the other end. When it returns, the link is gone.
+func (n *Network) deleteEnd(l *lease) error {
+	if l.Interface == "" {
+		return nil
+	}
+	return n.host.use(func(c *rtnl) error {
+		k, err := c.link(linkByName(l.Interface))
+		if errors.Is(err, unix.ENODEV) {
+			return nil
+		}
+		if err != nil || k.group != n.group {
+			return err
+		}
+		return deleteOn(c, k.index)
+	})
+}
+
+func (n *Network) deleteLink(index int32) error {
+	return n.host.use(func(c *rtnl) error { return deleteOn(c, index) })
+}
+
+func deleteOn(c *rtnl, index int32) error {
+	if err := c.do(deleteLink(index)); err != nil && !errors.Is(err, unix.ENODEV) {
+		return err
+	}
+	return nil
+}
+
+func (n *Network) linkExists(index int32) (there bool, err error) {
+	err = n.host.use(func(c *rtnl) error {
+		_, err := c.link(linkByIndex(index))
+		there = err == nil
+		if errors.Is(err, unix.ENODEV) {
+			return nil
+		}
+		return err
+	})
+	return there, err
+}

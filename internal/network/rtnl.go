@@ -1,0 +1,222 @@
+package network
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/linux"
+)
+
+// rtnl is one rtnetlink socket. It stays in the namespace that it was opened in, and serves one caller at a time.
+type rtnl struct {
+	fd  int
+	seq uint32
+	buf []byte
+}
+
+// replySize is more than the kernel puts into one answer: a dump is cut into pieces of at most 32 KiB.
+const replySize = 40 << 10
+
+// openRtnl opens a socket in the namespace of the calling thread.
+func openRtnl() (*rtnl, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open an rtnetlink socket: %w", err)
+	}
+	for _, opt := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_CAP_ACK} { // errors in words, and without the request in them
+		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, opt, 1); err != nil {
+			_ = unix.Close(fd)
+			return nil, fmt.Errorf("set up an rtnetlink socket: %w", err)
+		}
+	}
+	return &rtnl{fd: fd, buf: make([]byte, replySize)}, nil
+}
+
+// openRtnlAt opens a socket in another namespace.
+func openRtnlAt(ns *os.File) (c *rtnl, err error) {
+	err = linux.InNetns(ns, func() (err error) {
+		c, err = openRtnl()
+		return err
+	})
+	return c, err
+}
+
+func (c *rtnl) close() { _ = unix.Close(c.fd) }
+
+// do sends one message and waits for its acknowledgement.
+func (c *rtnl) do(m message) error { return c.ask(m, nil) }
+
+// doAll sends messages one after the other, to the first that is refused. A batch of them would gain nothing.
+func (c *rtnl) doAll(msgs []message) error {
+	for _, m := range msgs {
+		if err := c.do(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask sends one message and gives each answer to each, which must not keep it.
+func (c *rtnl) ask(m message, each func(typ uint16, body []byte)) error {
+	c.seq++
+	if err := unix.Sendto(c.fd, m.bytes(c.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("%s: %w", m.what, err)
+	}
+	for {
+		n, _, err := unix.Recvfrom(c.fd, c.buf, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.what, err)
+		}
+		done, err := c.answers(c.buf[:n], each)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.what, err)
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// answers reads one datagram; done says that the last answer was in it.
+func (c *rtnl) answers(b []byte, each func(uint16, []byte)) (done bool, err error) {
+	for len(b) >= unix.SizeofNlMsghdr {
+		size := int(binary.NativeEndian.Uint32(b))
+		if size < unix.SizeofNlMsghdr || size > len(b) {
+			return true, errors.New("the kernel's answer is cut short")
+		}
+		typ, flags := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:])
+		seq, body := binary.NativeEndian.Uint32(b[8:]), b[unix.SizeofNlMsghdr:size]
+		switch {
+		case seq != c.seq: // of an earlier request that ended in an error
+		case typ == unix.NLMSG_ERROR:
+			return true, ackError(flags, body)
+		case typ == unix.NLMSG_DONE:
+			return true, nil
+		case each != nil:
+			each(typ, body)
+		}
+		b = b[min((size+3)&^3, len(b)):]
+	}
+	return false, nil
+}
+
+// ackError reads an acknowledgement: an errno, and since Linux 4.12 often a sentence.
+func ackError(flags uint16, body []byte) error {
+	if len(body) < 4 {
+		return errors.New("the kernel's acknowledgement is cut short")
+	}
+	errno := unix.Errno(-int32(binary.NativeEndian.Uint32(body)))
+	if errno == 0 {
+		return nil
+	}
+	const head = 4 + unix.SizeofNlMsghdr
+	if flags&unix.NLM_F_ACK_TLVS == 0 || len(body) < head {
+		return errno
+	}
+	attrs, err := nl.ParseRouteAttr(body[head:])
+	if err != nil {
+		return errno
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == unix.NLMSGERR_ATTR_MSG {
+			return fmt.Errorf("%w (%s)", errno, nl.BytesToString(a.Value))
+		}
+	}
+	return errno
+}
+
+// link is what we want to know of one.
+type link struct {
+	index int32
+	name  string
+	alias string
+	group uint32
+	mtu   int
+}
+
+func parseLink(body []byte) (link, bool) {
+	if len(body) < unix.SizeofIfInfomsg {
+		return link{}, false
+	}
+	attrs, err := nl.ParseRouteAttr(body[unix.SizeofIfInfomsg:])
+	if err != nil {
+		return link{}, false
+	}
+	l := link{index: int32(binary.NativeEndian.Uint32(body[4:]))}
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case unix.IFLA_IFNAME:
+			l.name = nl.BytesToString(a.Value)
+		case unix.IFLA_IFALIAS:
+			l.alias = nl.BytesToString(a.Value)
+		case unix.IFLA_GROUP:
+			l.group = binary.NativeEndian.Uint32(a.Value)
+		case unix.IFLA_MTU:
+			l.mtu = int(binary.NativeEndian.Uint32(a.Value))
+		}
+	}
+	return l, true
+}
+
+// link answers linkByName or linkByIndex. Asking also makes the kernel (6.8 and later) finish what it does late when a
+// link's other end came up: before that the link silently drops what is sent.
+func (c *rtnl) link(m message) (found link, err error) {
+	err = c.ask(m, func(typ uint16, body []byte) {
+		if l, ok := parseLink(body); ok && typ == unix.RTM_NEWLINK {
+			found = l
+		}
+	})
+	return found, err
+}
+
+// links is every link of the namespace: for start-up, recovery and checks only.
+func (c *rtnl) links() ([]link, error) {
+	var all []link
+	m := newMessage(unix.RTM_GETLINK, unix.NLM_F_DUMP, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, "list links")
+	err := c.ask(m, func(typ uint16, body []byte) {
+		if l, ok := parseLink(body); ok && typ == unix.RTM_NEWLINK {
+			all = append(all, l)
+		}
+	})
+	return all, err
+}
+
+// rtnlPool holds a few host sockets: the kernel does one change at a time, so more would only block more threads.
+type rtnlPool chan *rtnl
+
+const poolSize = 4
+
+func newRtnlPool() (rtnlPool, error) {
+	p := make(rtnlPool, poolSize)
+	for range poolSize {
+		c, err := openRtnl()
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p <- c
+	}
+	return p, nil
+}
+
+// use lends a socket.
+func (p rtnlPool) use(fn func(*rtnl) error) error {
+	c := <-p
+	defer func() { p <- c }()
+	return fn(c)
+}
+
+// close closes the sockets; those that are lent are waited for.
+func (p rtnlPool) close() {
+	for range len(p) {
+		(<-p).close()
+	}
+}
