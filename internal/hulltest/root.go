@@ -1,4 +1,4 @@
-// Package hulltest is what tests share: the rule for root, names that do not clash, and a real Hull to talk to.
+// Package hulltest is what tests share: the rule for root, and names that do not clash.
 package hulltest
 
 import (

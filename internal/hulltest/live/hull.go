@@ -1,4 +1,5 @@
-package hulltest
+// Package live runs a real Hull for a test: keeper, hulld and the command line, in directories of their own.
+package live
 
 import (
 	"bytes"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hull-pods/hull/internal/client"
+	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/keeper"
 )
 
@@ -41,7 +43,7 @@ const startLimit = time.Minute
 // kernel fails the test.
 func Start(t testing.TB, opts ...Option) *Hull {
 	t.Helper()
-	NeedRoot(t)
+	hulltest.NeedRoot(t)
 	// Not t.TempDir: a unix socket's path is shorter than 108 bytes.
 	dir, err := os.MkdirTemp("", "hulltest-")
 	if err != nil {
@@ -175,7 +177,7 @@ func binaries(t testing.TB) string {
 	}
 	built.once.Do(func() {
 		_, file, _, _ := runtime.Caller(0)
-		top := filepath.Join(filepath.Dir(file), "..", "..")
+		top := filepath.Join(filepath.Dir(file), "..", "..", "..")
 		cmd := exec.Command("make", "-s", "-C", top, "build")
 		out, err := cmd.CombinedOutput()
 		built.dir = filepath.Join(top, "bin")

@@ -1,4 +1,4 @@
-package hulltest
+package live
 
 import (
 	"bytes"
