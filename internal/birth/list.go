@@ -22,7 +22,7 @@ func (p *Program) String() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d steps", p.name, len(p.steps))
+	fmt.Fprintf(&b, "%s: %d steps", p.name, p.lines())
 	if len(p.fds) > 0 {
 		fmt.Fprintf(&b, "; sent along: <%s>", strings.Join(p.fds, ">, <"))
 	}
@@ -34,6 +34,14 @@ func (p *Program) String() string {
 		fmt.Fprintf(&b, "%3d  %-*s  %s\n", len(p.steps)+1, width, "rest", "close all, reap children, end on SIGTERM or SIGINT")
 	}
 	return b.String()
+}
+
+// lines counts rest, which is not a step but has a line.
+func (p *Program) lines() int {
+	if p.rests {
+		return len(p.steps) + 1
+	}
+	return len(p.steps)
 }
 
 func (s step) text() string {

@@ -18,7 +18,7 @@ func (p *Program) Exec(name string, paths []string, argv, envp Arg) {
 	for _, path := range paths {
 		after := p.Label()
 		p.Call("try "+path, linux.SysExecve, String(path), argv, envp).
-			OnError(after, unix.ENOENT, unix.ENOTDIR, unix.ESTALE, unix.ENODEV, unix.ETIMEDOUT).
+			OnError(after, unix.ENOENT, unix.ENOTDIR).
 			Allow(unix.EACCES)
 		p.Set("remember why", reason, Value(-int32(unix.EACCES)))
 		p.Mark(after)
