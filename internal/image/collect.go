@@ -130,13 +130,14 @@ func (s *Store) collectAll(ctx context.Context) error {
 // closedWell is a file that is there when the last process closed the store.
 func (s *Store) closedWell() string { return filepath.Join(s.root, "closed") }
 
-// keep decides about what a pull that failed has brought: it is kept for the next try, or collected at once when the disk is
-// full, or when a load brought it. On a full disk the ballast gives the space to write down what is removed.
+// keep decides about what a pull that failed has brought: its blobs are kept for the next try, or collected at once when the
+// disk is full, or when a load brought them; half unpacked layers go in any case. On a full disk the ballast gives the space
+// to write down what is removed.
 func (s *Store) keep(ctx context.Context, key string, cause error) error {
 	noSpace := full(s.classify(cause))
 	if !noSpace && !strings.HasPrefix(key, loadKey) && s.config.KeepPartial > 0 {
 		s.keepUntil(key, time.Now().Add(s.config.KeepPartial))
-		return nil
+		return s.collect(ctx)
 	}
 	if noSpace {
 		if err := os.Remove(s.ballast()); err != nil && !errors.Is(err, os.ErrNotExist) {

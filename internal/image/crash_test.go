@@ -44,6 +44,7 @@ func (f *fixture) settle(t *testing.T) {
 
 func (f *fixture) wantNothing(t *testing.T) {
 	t.Helper()
+	f.settle(t)
 	if b, i, l := f.contents(t); b+i+l != 0 {
 		t.Errorf("left over: %d blobs, %d unfinished blobs, %d layers", b, i, l)
 	}

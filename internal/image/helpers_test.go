@@ -14,7 +14,7 @@ func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func goarch() string { return runtime.GOARCH }
 
-func entryNames(t *testing.T, l v1.Layer) []string {
+func entryNames(t testing.TB, l v1.Layer) []string {
 	t.Helper()
 	rc, err := l.Uncompressed()
 	if err != nil {

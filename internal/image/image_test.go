@@ -31,7 +31,7 @@ type fixture struct {
 	intercept func(http.ResponseWriter, *http.Request) bool
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	hulltest.NeedRoot(t)
 	f := &fixture{}
@@ -59,7 +59,7 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // reopen opens the store, after closing it if it is open.
-func (f *fixture) reopen(t *testing.T) {
+func (f *fixture) reopen(t testing.TB) {
 	t.Helper()
 	if f.Store != nil {
 		if err := f.Close(); err != nil {
@@ -73,7 +73,7 @@ func (f *fixture) reopen(t *testing.T) {
 	f.Store = s
 }
 
-func mirror(t *testing.T, certs, host, url string) {
+func mirror(t testing.TB, certs, host, url string) {
 	t.Helper()
 	dir := filepath.Join(certs, host)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -86,14 +86,14 @@ func mirror(t *testing.T, certs, host, url string) {
 }
 
 // push puts an image into the registry under a name that docker.io would have it.
-func (f *fixture) push(t *testing.T, ref string, img v1.Image) {
+func (f *fixture) push(t testing.TB, ref string, img v1.Image) {
 	t.Helper()
 	if err := remote.Write(f.ref(t, ref), img); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (f *fixture) ref(t *testing.T, ref string) name.Reference {
+func (f *fixture) ref(t testing.TB, ref string) name.Reference {
 	t.Helper()
 	r, err := name.ParseReference(strings.TrimPrefix(f.server.URL, "http://") + "/" + ref)
 	if err != nil {
@@ -102,7 +102,7 @@ func (f *fixture) ref(t *testing.T, ref string) name.Reference {
 	return r
 }
 
-func randomImage(t *testing.T, size, layers int64) v1.Image {
+func randomImage(t testing.TB, size, layers int64) v1.Image {
 	t.Helper()
 	img, err := random.Image(size, layers)
 	if err != nil {
@@ -111,7 +111,7 @@ func randomImage(t *testing.T, size, layers int64) v1.Image {
 	return img
 }
 
-func withConfig(t *testing.T, img v1.Image, change func(*v1.ConfigFile)) v1.Image {
+func withConfig(t testing.TB, img v1.Image, change func(*v1.ConfigFile)) v1.Image {
 	t.Helper()
 	cfg, err := img.ConfigFile()
 	if err != nil {
@@ -126,7 +126,7 @@ func withConfig(t *testing.T, img v1.Image, change func(*v1.ConfigFile)) v1.Imag
 	return img
 }
 
-func (f *fixture) pull(t *testing.T, ref string) Image {
+func (f *fixture) pull(t testing.TB, ref string) Image {
 	t.Helper()
 	img, err := f.Pull(t.Context(), ref, PullOptions{})
 	if err != nil {
@@ -186,7 +186,7 @@ func TestPull(t *testing.T) {
 }
 
 // checkLayers compares the unpacked directories with the image's layers: random layers have one file each.
-func (f *fixture) checkLayers(t *testing.T, id string, img v1.Image) {
+func (f *fixture) checkLayers(t testing.TB, id string, img v1.Image) {
 	t.Helper()
 	dirs, err := f.Layers(t.Context(), id, "test")
 	if err != nil {
@@ -205,4 +205,17 @@ func (f *fixture) checkLayers(t *testing.T, id string, img v1.Image) {
 			}
 		}
 	}
+}
+
+// benchFixture is a store with one image, nginx:1.7.9.
+func benchFixture(b *testing.B) *fixture {
+	b.Helper()
+	f := newFixture(b)
+	img, err := random.Image(1000, 5)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f.push(b, "library/nginx:1.7.9", img)
+	f.pull(b, "nginx:1.7.9")
+	return f
 }

@@ -42,7 +42,7 @@ func (s *Store) LoadLayout(ctx context.Context, dir string) ([]Image, error) {
 	defer root.Close() //nolint:errcheck // opened for reading
 	return s.load(ctx, nil, func(context.Context) (ocispec.Index, remotes.Fetcher, error) {
 		index, err := readLayout(root)
-		return index, layout{root}, err
+		return index, layoutDir{root}, err
 	})
 }
 
@@ -257,10 +257,10 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 	return f, nil
 }
 
-// layout fetches blobs from an OCI layout directory.
-type layout struct{ root *os.Root }
+// layoutDir fetches blobs from an OCI layout directory.
+type layoutDir struct{ root *os.Root }
 
-func (l layout) Fetch(_ context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+func (l layoutDir) Fetch(_ context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	if err := desc.Digest.Validate(); err != nil {
 		return nil, classed{fmt.Errorf("digest %q: %w", desc.Digest, err), errdefs.ErrInvalidArgument}
 	}

@@ -115,6 +115,12 @@ func (s *Store) open() error {
 		return fmt.Errorf("make image store: %w", err)
 	}
 	meta := filepath.Join(s.root, "meta.db")
+	if _, err := os.Stat(meta); errors.Is(err, os.ErrNotExist) {
+		// A new store has nothing left over.
+		if err := os.WriteFile(s.closedWell(), nil, 0o600); err != nil {
+			return fmt.Errorf("make image store: %w", err)
+		}
+	}
 	db, err := bolt.Open(meta, 0o600, &bolt.Options{Timeout: lockWait})
 	if errors.Is(err, bolt.ErrTimeout) {
 		return classed{fmt.Errorf("image store %s is in use by another process", s.root), errdefs.ErrUnavailable}

@@ -1,0 +1,426 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/klauspost/compress/zstd"
+)
+
+func TestPullsAtOnceAreOne(t *testing.T) {
+	f := newFixture(t)
+	img := randomImage(t, 64<<10, 4)
+	f.push(t, "library/x:latest", img)
+	var resolved, joined atomic.Int32
+	go8 := make(chan struct{})
+	f.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodHead {
+			resolved.Add(1)
+			<-go8
+		}
+		return false
+	}
+	const pulls = 8
+	short, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range pulls {
+		wg.Go(func() {
+			ctx := t.Context()
+			if i == 0 {
+				ctx = short // one who goes away harms nobody
+			}
+			var once sync.Once
+			_, err := f.Pull(ctx, "x", PullOptions{Progress: func(Progress) {
+				once.Do(func() {
+					if joined.Add(1) == pulls {
+						cancel()
+						close(go8)
+					}
+				})
+			}})
+			if err != nil && (i != 0 || !errors.Is(err, context.Canceled)) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := resolved.Load(); n != 1 {
+		t.Errorf("asked the registry %d times", n)
+	}
+}
+
+func TestAbandonedPullEnds(t *testing.T) {
+	f := newFixture(t)
+	f.push(t, "library/x:latest", randomImage(t, 100, 1))
+	asked, gone := make(chan struct{}), make(chan struct{})
+	f.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		close(asked)
+		<-r.Context().Done()
+		close(gone)
+		return true
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		f.intercept = nil
+		cancel()
+	}()
+	if _, err := f.Pull(ctx, "x", PullOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("pull: %v", err)
+	}
+	<-gone
+	f.pull(t, "x")
+}
+
+func TestImagesShareLayers(t *testing.T) {
+	f := newFixture(t)
+	base := randomImage(t, 32<<10, 2)
+	upon := func() v1.Image {
+		l, err := random.Layer(1000, "application/vnd.docker.image.rootfs.diff.tar.gzip")
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := mutate.AppendLayers(base, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return img
+	}
+	a, b := upon(), upon()
+	f.push(t, "library/a:1", a)
+	f.push(t, "library/b:1", b)
+	var wg sync.WaitGroup
+	for _, ref := range []string{"a:1", "b:1"} {
+		wg.Go(func() {
+			if _, err := f.Pull(t.Context(), ref, PullOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, _, layers := f.contents(t); layers != 4 {
+		t.Errorf("%d layers on the disk, want 4", layers)
+	}
+	if err := f.Remove(t.Context(), "a:1"); err != nil {
+		t.Fatal(err)
+	}
+	if blobs, _, layers := f.contents(t); layers != 3 || blobs != 5 {
+		t.Errorf("%d layers and %d blobs on the disk, want 3 and 5", layers, blobs)
+	}
+	f.checkLayers(t, f.pull(t, "b:1").ID, b)
+}
+
+func TestRemove(t *testing.T) {
+	f := newFixture(t)
+	img := randomImage(t, 1000, 2)
+	f.push(t, "library/x:1", img)
+	f.push(t, "library/x:2", img)
+	got := f.pull(t, "x:1")
+	if got = f.pull(t, "x:2"); len(got.Names) != 2 || len(got.Digests) != 1 {
+		t.Fatalf("pulled %+v", got)
+	}
+	ctx := t.Context()
+	dirs, err := f.Layers(ctx, got.ID, "someone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Layers(ctx, got.ID, "another"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Remove(ctx, "x:1"); err != nil { // takes the tag alone
+		t.Error(err)
+	}
+	for _, ref := range []string{"x:2", got.ID, got.Digests[0]} {
+		if err := f.Remove(ctx, ref); !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), "in use by another, someone") {
+			t.Errorf("remove %s: %v", ref, err)
+		}
+	}
+	if err := f.Release(ctx, "someone"); err != nil {
+		t.Error(err)
+	}
+	if h, _ := f.Holders(ctx); !slices.Equal(h, []string{"another"}) {
+		t.Errorf("holders %v", h)
+	}
+
+	// Holds are said again after a start.
+	f.reopen(t)
+	if err := f.Retain(ctx, map[string]string{"another": got.ID, "lost": "sha256:0"}); !errdefs.IsNotFound(err) || !strings.Contains(err.Error(), "lost") {
+		t.Errorf("retain: %v", err)
+	}
+	if err := f.Remove(ctx, "x:2"); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("remove: %v", err)
+	}
+	if err := f.Release(ctx, "another"); err != nil {
+		t.Error(err)
+	}
+	if err := f.Remove(ctx, "x:2"); err != nil {
+		t.Error(err)
+	}
+	f.wantNothing(t)
+	if _, err := os.Stat(dirs[0]); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("directory of a removed layer: %v", err)
+	}
+	for _, ref := range []string{"x:1", "x:2", got.ID} {
+		if err := f.Remove(ctx, ref); !errdefs.IsNotFound(err) {
+			t.Errorf("remove %s again: %v", ref, err)
+		}
+	}
+	if _, err := f.Layers(ctx, got.ID, "late"); !errdefs.IsNotFound(err) {
+		t.Errorf("layers of a removed image: %v", err)
+	}
+	f.checkLayers(t, f.pull(t, "x:1").ID, img)
+}
+
+func TestTagMoves(t *testing.T) {
+	f := newFixture(t)
+	older, newer := randomImage(t, 100, 1), randomImage(t, 100, 1)
+	f.push(t, "library/x:latest", older)
+	first := f.pull(t, "x")
+	f.push(t, "library/x:latest", newer)
+	second := f.pull(t, "x")
+	if first.ID == second.ID {
+		t.Fatal("the tag did not move")
+	}
+	if img, err := f.Get(t.Context(), "x"); err != nil || img.ID != second.ID {
+		t.Errorf("x is %s, %v", img.ID, err)
+	}
+	if img, err := f.Get(t.Context(), first.ID); err != nil || len(img.Names) != 0 || len(img.Digests) != 1 {
+		t.Errorf("the older image: %+v, %v", img, err)
+	}
+	if list, _ := f.List(t.Context()); len(list) != 2 || list[0].ID != second.ID || list[1].ID != first.ID {
+		t.Errorf("list %+v", list)
+	}
+	f.checkLayers(t, first.ID, older)
+}
+
+// archives are the forms in which an image comes as a file.
+func archives(t *testing.T, img v1.Image) map[string][]byte {
+	t.Helper()
+	dir := t.TempDir()
+	tag, err := name.NewTag("example.com/team/app:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "docker.tar")
+	if err := tarball.WriteToFile(path, tag, img); err != nil {
+		t.Fatal(err)
+	}
+	docker, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var oci bytes.Buffer
+	w := tar.NewWriter(&oci)
+	if err := errors.Join(w.AddFS(os.DirFS(ociLayout(t, img))), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var gz, zs bytes.Buffer
+	zw, _ := zstd.NewWriter(&zs)
+	for _, z := range []io.WriteCloser{gzip.NewWriter(&gz), zw} {
+		if _, err := z.Write(oci.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return map[string][]byte{"docker": docker, "oci": oci.Bytes(), "oci gzip": gz.Bytes(), "oci zstd": zs.Bytes()}
+}
+
+func ociLayout(t *testing.T, img v1.Image) string {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "example.com/team/app:v1"})); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestLoad(t *testing.T) {
+	f := newFixture(t)
+	img := withConfig(t, randomImage(t, 1000, 2), func(c *v1.ConfigFile) { c.OS, c.Architecture = "linux", goarch() })
+	check := func(t *testing.T, got []Image, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := img.ConfigName()
+		if len(got) != 1 || got[0].ID != id.String() || fmt.Sprint(got[0].Names) != "[example.com/team/app:v1]" || len(got[0].Digests) != 1 {
+			t.Fatalf("loaded %+v", got)
+		}
+		f.checkLayers(t, got[0].ID, img)
+		if err := f.Remove(t.Context(), "example.com/team/app:v1"); err != nil {
+			t.Fatal(err)
+		}
+		f.wantNothing(t)
+	}
+	for form, b := range archives(t, img) {
+		t.Run(form, func(t *testing.T) {
+			got, err := f.Load(t.Context(), bytes.NewReader(b))
+			check(t, got, err)
+		})
+		t.Run(form+" cut", func(t *testing.T) {
+			if got, err := f.Load(t.Context(), bytes.NewReader(b[:len(b)/2])); err == nil {
+				t.Errorf("loaded %+v", got)
+			}
+			f.wantNothing(t)
+		})
+	}
+	t.Run("layout", func(t *testing.T) {
+		got, err := f.LoadLayout(t.Context(), ociLayout(t, img))
+		check(t, got, err)
+	})
+}
+
+func TestLoadRefuses(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	for what, b := range map[string][]byte{
+		"nothing":    nil,
+		"text":       []byte(strings.Repeat("this is not an archive ", 100)),
+		"a file":     tarOf(t, file{name: "a", body: "b"}),
+		"no image":   tarOf(t, file{name: "oci-layout", body: `{"imageLayoutVersion":"1.0.0"}`}, file{name: "index.json", body: `{"schemaVersion":2,"manifests":[]}`}),
+		"no content": tarOf(t, file{name: "manifest.json", body: `[{"Config":"c","RepoTags":["x:1"],"Layers":["l"]}]`}),
+	} {
+		t.Run(what, func(t *testing.T) {
+			if got, err := f.Load(ctx, bytes.NewReader(b)); !errdefs.IsInvalidArgument(err) {
+				t.Errorf("loaded %+v, %v", got, err)
+			}
+			f.wantNothing(t)
+		})
+	}
+	img := randomImage(t, 1000, 1)
+	digest, _ := lowest(t, img)
+	blobFile := func(dir string) string {
+		return filepath.Join(dir, "blobs/sha256", strings.TrimPrefix(digest, "sha256:"))
+	}
+	for what, c := range map[string]struct {
+		spoil func(dir string) error
+		class func(error) bool
+	}{
+		"no layer":    {func(dir string) error { return os.Remove(blobFile(dir)) }, errdefs.IsNotFound},
+		"wrong layer": {func(dir string) error { return os.WriteFile(blobFile(dir), make([]byte, 2000), 0o600) }, errdefs.IsDataLoss},
+		"a symlink out of it": {func(dir string) error {
+			return errors.Join(os.Remove(blobFile(dir)), os.Symlink("/etc/passwd", blobFile(dir)))
+		}, func(err error) bool { return strings.Contains(err.Error(), "escapes") }},
+		"a directory": {func(dir string) error {
+			return errors.Join(os.Remove(blobFile(dir)), os.Mkdir(blobFile(dir), 0o700))
+		}, errdefs.IsInvalidArgument},
+		"no index": {func(dir string) error { return os.Remove(filepath.Join(dir, "index.json")) }, errdefs.IsInvalidArgument},
+	} {
+		dir := ociLayout(t, img)
+		if err := c.spoil(dir); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(what, func(t *testing.T) {
+			if got, err := f.LoadLayout(ctx, dir); err == nil || !c.class(err) {
+				t.Errorf("loaded %+v, %v", got, err)
+			}
+			f.wantNothing(t)
+		})
+	}
+}
+
+func TestBuiltin(t *testing.T) {
+	f := newFixture(t)
+	b := archives(t, randomImage(t, 1000, 1))["oci"]
+	opened := 0
+	open := func() (io.ReadCloser, error) {
+		opened++
+		return io.NopCloser(bytes.NewReader(b)), nil
+	}
+	for range 2 {
+		if _, err := f.Builtin(t.Context(), "example.com/team/app:v1", "7", open); err != nil {
+			t.Fatal(err)
+		}
+		f.reopen(t)
+	}
+	if opened != 1 {
+		t.Errorf("read the archive %d times", opened)
+	}
+	f.server.Close()
+	if img := f.pull(t, "example.com/team/app:v1"); len(img.Names) != 1 {
+		t.Errorf("pulled %+v", img)
+	}
+	if _, err := f.Builtin(t.Context(), "example.com/team/app:v1", "8", open); err != nil || opened != 2 {
+		t.Errorf("a new version: %v, read %d times", err, opened)
+	}
+	if _, err := f.Builtin(t.Context(), "other:v1", "8", open); !errdefs.IsInvalidArgument(err) {
+		t.Errorf("another name: %v", err)
+	}
+}
+
+func TestNoDescriptorIsLeaked(t *testing.T) {
+	f := newFixture(t)
+	f.push(t, "library/x:latest", randomImage(t, 64<<10, 3))
+	count := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, e := range entries {
+			// The registry's own connections live in this process too, and end when they like.
+			if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.HasPrefix(to, "socket:") {
+				n++
+			}
+		}
+		return n
+	}
+	f.pull(t, "x")
+	before := count()
+	for range 5 {
+		f.pull(t, "x")
+		_, _ = f.Pull(t.Context(), "nope", PullOptions{})
+		if err := f.Remove(t.Context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := count(); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+func BenchmarkGetAndLayers(b *testing.B) {
+	f := benchFixture(b)
+	ctx := b.Context()
+	for i := 0; b.Loop(); i++ {
+		img, err := f.Get(ctx, "nginx:1.7.9")
+		if err != nil {
+			b.Fatal(err)
+		}
+		holder := fmt.Sprint("holder ", i)
+		if _, err := f.Layers(ctx, img.ID, holder); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Release(ctx, holder); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
