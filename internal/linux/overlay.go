@@ -1,0 +1,198 @@
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// OverlayOptions names the directories of an overlay.
+type OverlayOptions struct {
+	Lower       []string   // read-only layers, top first
+	LowerMounts []*os.File // instead of Lower: the layers as detached mounts, such as idmapped ones
+	Upper, Work string     // where changes go; both empty for a read-only overlay
+	Volatile    bool       // nothing is synced, not even when it is unmounted: for an upper that nobody reads after a crash
+}
+
+// fsconfig takes no string longer than this.
+const maxParam = 255
+
+// Overlay makes an overlay as a detached mount.
+func Overlay(o OverlayOptions) (*os.File, error) {
+	held := &pathHolder{}
+	defer held.close()
+	fsfd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("open file system overlay: %w", err)
+	}
+	defer func() { _ = unix.Close(fsfd) }()
+	err = lowerLayers(fsfd, o, held)
+	if errors.Is(err, errLongLayers) {
+		return overlayByMount(o, held)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configure overlay: %w", err)
+	}
+	params := []Param{KeyValue("source", "overlay")}
+	if o.Volatile && o.Upper != "" {
+		params = append(params, Flag("volatile"))
+	}
+	for _, p := range []struct{ key, path string }{{"upperdir", o.Upper}, {"workdir", o.Work}} {
+		if p.path == "" {
+			continue
+		}
+		short, err := held.short(p.path)
+		if err != nil {
+			return nil, fmt.Errorf("configure overlay: %w", err)
+		}
+		params = append(params, KeyValue(p.key, short))
+	}
+	for _, p := range params {
+		if err := configure(fsfd, p); err != nil {
+			return nil, fmt.Errorf("configure overlay: %w", err)
+		}
+	}
+	return create(fsfd, "overlay", 0)
+}
+
+// errLongLayers says that a kernel without lowerdir+ cannot take so many layers through fsconfig.
+var errLongLayers = errors.New("the layers do not fit into one option")
+
+// lowerLayers adds the layers one by one (Linux 6.8), or, where the kernel does not know that, as one list.
+func lowerLayers(fsfd int, o OverlayOptions, held *pathHolder) error {
+	for i, f := range o.LowerMounts {
+		if err := unix.FsconfigSetFd(fsfd, "lowerdir+", int(f.Fd())); err != nil {
+			return explain(fsfd, "layer "+strconv.Itoa(i)+" by descriptor (Linux 6.13)", err)
+		}
+	}
+	for i, dir := range o.Lower {
+		short, err := held.short(dir)
+		if err != nil {
+			return err
+		}
+		err = unix.FsconfigSetString(fsfd, "lowerdir+", short)
+		if errors.Is(err, unix.EINVAL) && i == 0 {
+			return lowerList(fsfd, o, held)
+		}
+		if err != nil {
+			return explain(fsfd, "lowerdir+="+short, err)
+		}
+	}
+	return nil
+}
+
+func lowerList(fsfd int, o OverlayOptions, held *pathHolder) error {
+	list := strings.Join(o.Lower, ":")
+	if len(list) > maxParam || strings.Count(list, ":") != len(o.Lower)-1 {
+		var err error
+		if list, err = held.list(o.Lower); err != nil {
+			return err
+		}
+	}
+	if len(list) > maxParam {
+		return errLongLayers
+	}
+	if err := unix.FsconfigSetString(fsfd, "lowerdir", list); err != nil {
+		return explain(fsfd, "lowerdir="+list, err)
+	}
+	return nil
+}
+
+// overlayByMount is for kernels where only mount(2) takes a long list. It mounts in a mount namespace of a thread of its
+// own, on the work directory, and keeps a detached copy; namespace and thread end with the call.
+func overlayByMount(o OverlayOptions, held *pathHolder) (*os.File, error) {
+	list, err := held.list(o.Lower)
+	if err != nil {
+		return nil, err
+	}
+	options := "lowerdir=" + list
+	at := o.Lower[0]
+	if o.Upper != "" {
+		upper, err := held.list([]string{o.Upper})
+		if err != nil {
+			return nil, err
+		}
+		work, err := held.list([]string{o.Work})
+		if err != nil {
+			return nil, err
+		}
+		options += ",upperdir=" + upper + ",workdir=" + work
+		at = o.Work
+	}
+	if o.Volatile && o.Upper != "" {
+		options += ",volatile"
+	}
+	type result struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread has another mount namespace and ends with the goroutine
+		f, err := mountAside(options, at)
+		done <- result{f, err}
+	}()
+	r := <-done
+	return r.f, r.err
+}
+
+func mountAside(options, at string) (*os.File, error) {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return nil, fmt.Errorf("unshare mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return nil, fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Mount("overlay", at, "overlay", 0, options); err != nil {
+		return nil, fmt.Errorf("mount overlay with %s: %w", options, err)
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, at, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("clone overlay: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "overlay"), nil
+}
+
+// pathHolder gives directories short names, through descriptors that it holds open until the mount is made.
+type pathHolder struct {
+	files []*os.File
+}
+
+// short is the path itself unless it is too long for fsconfig, or has a character that overlay reads as its own.
+func (h *pathHolder) short(dir string) (string, error) {
+	if len(dir) <= maxParam && !strings.ContainsAny(dir, `:,\`) {
+		return dir, nil
+	}
+	return h.open(dir)
+}
+
+func (h *pathHolder) open(dir string) (string, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	h.files = append(h.files, os.NewFile(uintptr(fd), dir))
+	return "/proc/self/fd/" + strconv.Itoa(fd), nil
+}
+
+func (h *pathHolder) list(dirs []string) (string, error) {
+	short := make([]string, len(dirs))
+	for i, dir := range dirs {
+		var err error
+		if short[i], err = h.open(dir); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(short, ":"), nil
+}
+
+func (h *pathHolder) close() {
+	for _, f := range h.files {
+		_ = f.Close()
+	}
+}

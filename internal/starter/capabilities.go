@@ -1,0 +1,32 @@
+package starter
+
+import "github.com/hull-pods/hull/internal/oci"
+
+// capabilitySets are the five sets, a bit for each capability.
+type capabilitySets struct {
+	bounding, effective, permitted, inheritable, ambient uint64
+}
+
+func capabilitiesOf(p *oci.Process) (capabilitySets, error) {
+	var sets capabilitySets
+	if p.Capabilities == nil {
+		return sets, nil
+	}
+	for _, s := range []struct {
+		names []string
+		set   *uint64
+	}{
+		{p.Capabilities.Bounding, &sets.bounding}, {p.Capabilities.Effective, &sets.effective},
+		{p.Capabilities.Permitted, &sets.permitted}, {p.Capabilities.Inheritable, &sets.inheritable},
+		{p.Capabilities.Ambient, &sets.ambient},
+	} {
+		for _, name := range s.names {
+			n, ok := oci.CapabilityNumber(name)
+			if !ok {
+				return sets, invalid("unknown capability %q", name)
+			}
+			*s.set |= 1 << n
+		}
+	}
+	return sets, nil
+}

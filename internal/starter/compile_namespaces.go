@@ -1,0 +1,135 @@
+package starter
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/birth"
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// namespaceFlags are the kinds of namespaces that a spec may name, in the order in which they are joined: the user
+// namespace first, as it gives the right to join and make the others.
+var namespaceFlags = []struct {
+	kind oci.LinuxNamespaceType
+	flag uintptr
+}{
+	{oci.UserNamespace, unix.CLONE_NEWUSER},
+	{oci.NetworkNamespace, unix.CLONE_NEWNET},
+	{oci.IPCNamespace, unix.CLONE_NEWIPC},
+	{oci.UTSNamespace, unix.CLONE_NEWUTS},
+	{oci.PIDNamespace, unix.CLONE_NEWPID},
+	{oci.CgroupNamespace, unix.CLONE_NEWCGROUP},
+	{oci.MountNamespace, unix.CLONE_NEWNS},
+}
+
+// namespaces of a spec: those to make, those to join; the host's are in neither.
+type namespaces struct {
+	fresh, joined uintptr
+}
+
+func namespacesOf(spec *oci.Spec) (namespaces, error) {
+	var ns namespaces
+	for _, n := range spec.Linux.Namespaces {
+		flag := uintptr(0)
+		for _, known := range namespaceFlags {
+			if known.kind == n.Type {
+				flag = known.flag
+			}
+		}
+		switch {
+		case flag == 0:
+			return ns, unsupported("%s namespace", n.Type)
+		case (ns.fresh|ns.joined)&flag != 0:
+			return ns, invalid("the %s namespace is given twice", n.Type)
+		case n.Path != "":
+			ns.joined |= flag
+		default:
+			ns.fresh |= flag
+		}
+	}
+	switch {
+	case ns.joined&(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP) != 0:
+		return ns, unsupported("joining a mount or cgroup namespace at a path")
+	case ns.fresh&unix.CLONE_NEWNS == 0:
+		return ns, unsupported("a container without a mount namespace of its own")
+	case ns.fresh&unix.CLONE_NEWUSER != 0 && (len(spec.Linux.UIDMappings) == 0 || len(spec.Linux.GIDMappings) == 0):
+		return ns, invalid("a new user namespace needs mappings of user and group IDs")
+	}
+	return ns, nil
+}
+
+func (ns namespaces) listed(flag uintptr) bool { return (ns.fresh|ns.joined)&flag != 0 }
+func (ns namespaces) user() bool               { return ns.listed(unix.CLONE_NEWUSER) }
+
+// early tells that the process must fork once it is in the user namespace that it joins, as that must own the others.
+func (ns namespaces) early() bool {
+	return ns.joined&unix.CLONE_NEWUSER != 0 && ns.fresh&^unix.CLONE_NEWCGROUP != 0
+}
+
+// lateFork tells that only a child is in the PID namespace that the process joins. The child is made as late as can be:
+// whoever is in that namespace already sees no process of ours with more rights than the container's own.
+func (ns namespaces) lateFork() bool { return ns.joined&unix.CLONE_NEWPID != 0 }
+
+// first are the namespaces that the clone makes. The cgroup namespace comes later: its root is the cgroup that the process
+// is in when it is made.
+func (ns namespaces) first() uintptr {
+	if ns.early() {
+		return 0
+	}
+	return ns.fresh &^ unix.CLONE_NEWCGROUP
+}
+
+// enter puts the process where it will live: cgroups, then namespaces.
+func (c *compiler) enter(ns namespaces, cgroups int) {
+	if ns.joined&(unix.CLONE_NEWPID|unix.CLONE_NEWUSER) != 0 {
+		c.hide()
+	}
+	c.joinCgroups(cgroups)
+	for _, n := range namespaceFlags {
+		if ns.joined&n.flag != 0 {
+			c.call("join the "+string(n.kind)+" namespace", linux.SysSetns, c.p.FD(fdNamespace(n.kind)), num(n.flag))
+		}
+	}
+	if ns.joined&unix.CLONE_NEWUSER != 0 {
+		c.becomeRoot()
+	}
+	if ns.early() {
+		c.fork("fork into the new namespaces", uint64(ns.fresh&^unix.CLONE_NEWCGROUP))
+	}
+	if ns.fresh&unix.CLONE_NEWCGROUP != 0 {
+		c.call("make a cgroup namespace", linux.SysUnshare, num(unix.CLONE_NEWCGROUP))
+	}
+}
+
+// hide keeps processes that can see this one from looking into it, unless they could as well look into the host's.
+func (c *compiler) hide() {
+	c.hidden = true
+	c.call("keep others from looking in", linux.SysPrctl, num(unix.PR_SET_DUMPABLE), num(0))
+}
+
+func (c *compiler) joinCgroups(n int) {
+	for i := range n {
+		name := fdCgroup(i)
+		c.call("join "+name, linux.SysWrite, c.p.FD(name), birth.Bytes([]byte("0")), num(1))
+	}
+}
+
+// becomeRoot takes the IDs of a user namespace's root: those from outside are not mapped in it.
+func (c *compiler) becomeRoot() {
+	c.call("become the namespace's root group", linux.SysSetresgid, num(0), num(0), num(0))
+	c.call("become the namespace's root", linux.SysSetresuid, num(0), num(0), num(0))
+}
+
+// fork goes on as a child, which is told of with its pidfd and waits until it is recorded. It is a child of this process'
+// own parent.
+func (c *compiler) fork(step string, flags uint64) {
+	c.forks = true
+	pidfd := birth.NewBuffer("pidfd", 4)
+	child := c.p.Label()
+	pid := c.p.Clone(step, flags|unix.CLONE_PARENT|unix.CLONE_PIDFD, 0, pidfd).On(child, 0)
+	c.p.Tell("tell of the child", pid, pidfd.Int32(0))
+	c.call("leave the rest to it", linux.SysExitGroup, num(0))
+	c.p.Mark(child)
+	c.p.Wait("wait to be recorded")
+}

@@ -1,0 +1,192 @@
+package starter
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/birth"
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// defaultUmask is what a process gets that asks for none.
+const defaultUmask = 0o022
+
+// process turns the program's process, which stands in its container already, into what the spec asks for. The order is
+// that in which rights end: limits and a filter without no_new_privs need them, capabilities last until the user is
+// changed, and the working directory is looked up as that user.
+func (c *compiler) process(p *oci.Process, fork bool) error {
+	caps, err := capabilitiesOf(p)
+	if err != nil {
+		return err
+	}
+	c.stdio(p)
+	c.call("take a keyring of its own", linux.SysKeyctl, num(unix.KEYCTL_JOIN_SESSION_KEYRING), num(0)).Allow(unix.ENOSYS, unix.EDQUOT)
+	if err := c.rlimits(p.Rlimits); err != nil {
+		return err
+	}
+	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
+	early := len(c.facts.Filter) > 0 && !p.NoNewPrivileges
+	if fork && early {
+		c.fork("fork into the PID namespace", 0)
+	}
+	if early {
+		c.filter()
+	}
+	c.user(p, caps)
+	c.cwd(p.Cwd)
+	c.capabilities(caps)
+	c.umask(p.User.Umask)
+	if p.NoNewPrivileges {
+		c.call("gain no new privileges", linux.SysPrctl, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
+	}
+	if fork && !early {
+		c.fork("fork into the PID namespace", 0)
+	}
+	c.command(p, len(c.facts.Filter) > 0 && !early)
+	return nil
+}
+
+// stdio puts the three streams in their places.
+func (c *compiler) stdio(p *oci.Process) {
+	c.call("begin a session", linux.SysSetsid)
+	if p.Terminal {
+		if c.tty == nil {
+			c.tty = c.p.FD(fdTerminal)
+		}
+		for i, name := range stdioNames {
+			c.call("make the terminal its "+name, linux.SysDup3, c.tty, num(i), num(0))
+		}
+		c.call("make it the controlling terminal", linux.SysIoctl, num(0), num(unix.TIOCSCTTY), num(0))
+		if p.User.UID != 0 {
+			c.call("give it to the user", linux.SysFchown, num(0), num(p.User.UID), num(-1)).Allow(unix.EINVAL, unix.EPERM, unix.EROFS)
+		}
+		return
+	}
+	given := [3]bool{c.facts.Stdin, c.facts.Stdout, c.facts.Stderr}
+	for i, name := range stdioNames {
+		if given[i] {
+			c.call("set its "+name, linux.SysDup3, c.p.FD(name), num(i), num(0))
+			continue
+		}
+		if c.dev != nil {
+			how := birth.OpenHow(unix.O_RDWR|unix.O_CLOEXEC, 0, resolveFresh)
+			null := c.call("open /dev/null", linux.SysOpenat2, c.dev, str("null"), how, num(birth.OpenHowSize))
+			c.call("make it its "+name, linux.SysDup3, null, num(i), num(0))
+		}
+	}
+}
+
+func (c *compiler) rlimits(limits []oci.POSIXRlimit) error {
+	for _, r := range limits {
+		n, ok := oci.RlimitNumber(r.Type)
+		if !ok {
+			return invalid("unknown resource limit %q", r.Type)
+		}
+		// Without CAP_SYS_RESOURCE a limit cannot be raised: the process does with what its parent has.
+		c.call("set "+r.Type, linux.SysPrlimit64, num(0), num(n), birth.Rlimit(r.Soft, r.Hard), num(0)).Allow(unix.EPERM)
+	}
+	return nil
+}
+
+// user changes who the process is, and keeps the permitted capabilities over it. The bounding set is cut first, while the
+// process may.
+func (c *compiler) user(p *oci.Process, caps capabilitySets) {
+	for i := range c.facts.LastCap + 1 {
+		if caps.bounding&(1<<i) == 0 {
+			c.call("drop from the bounding set", linux.SysPrctl, num(unix.PR_CAPBSET_DROP), num(i))
+		}
+	}
+	c.call("keep capabilities over the change of user", linux.SysPrctl, num(unix.PR_SET_KEEPCAPS), num(1))
+	groups := p.User.AdditionalGids
+	c.call("set additional groups", linux.SysSetgroups, num(len(groups)), birth.Groups(groups))
+	c.call("become the group", linux.SysSetresgid, num(p.User.GID), num(p.User.GID), num(p.User.GID))
+	c.call("become the user", linux.SysSetresuid, num(p.User.UID), num(p.User.UID), num(p.User.UID))
+	c.call("keep them no longer", linux.SysPrctl, num(unix.PR_SET_KEEPCAPS), num(0))
+	if c.hidden && p.User.UID != 0 {
+		c.hide() // fs.suid_dumpable may have let the change of user undo it
+	}
+}
+
+// cwd enters the working directory. It is looked up inside the root with no way through the links of a procfs, so that a
+// descriptor of the host's, were there one, could not lead out.
+func (c *compiler) cwd(dir string) {
+	c.call("enter /", linux.SysChdir, str("/"))
+	if name := inside(dir); name != "" {
+		at := c.openRacing("find working directory "+dir, birth.Value(unix.AT_FDCWD), name)
+		c.call("enter working directory "+dir, linux.SysFchdir, at)
+	}
+}
+
+func (c *compiler) capabilities(caps capabilitySets) {
+	c.call("set capabilities", linux.SysCapset, birth.CapHeader(), birth.CapData(caps.effective, caps.permitted, caps.inheritable))
+	c.call("clear ambient capabilities", linux.SysPrctl, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_CLEAR_ALL))
+	for i := range c.facts.LastCap + 1 {
+		if caps.ambient&(1<<i) != 0 {
+			c.call("raise an ambient capability", linux.SysPrctl, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_RAISE), num(i))
+		}
+	}
+}
+
+func (c *compiler) umask(mask *uint32) {
+	m := uint32(defaultUmask)
+	if mask != nil {
+		m = *mask
+	}
+	c.call("set umask", linux.SysUmask, num(m))
+}
+
+func (c *compiler) filter() {
+	c.call("load the seccomp filter", linux.SysSeccomp, num(unix.SECCOMP_SET_MODE_FILTER), num(c.facts.FilterFlags), birth.Filter(c.facts.Filter))
+}
+
+// Steps whose failure has words of its own: see failure.
+const (
+	stepLookPath = "look for the command in $PATH"
+	stepLookup   = "look for the command"
+	stepExec     = "run the command"
+)
+
+// command looks the command up as the process itself will see it, then loads the filter, then runs it.
+func (c *compiler) command(p *oci.Process, filter bool) {
+	name := p.Args[0]
+	var file birth.Arg = str(name)
+	if strings.Contains(name, "/") {
+		c.call(stepLookup, linux.SysFaccessat2, num(unix.AT_FDCWD), file, num(unix.X_OK), num(unix.AT_EACCESS))
+	} else {
+		file = c.lookPath(name, p.Env)
+	}
+	c.p.Tell("say that it will run", birth.Value(int32(tellRunning)))
+	if filter {
+		c.filter()
+	}
+	c.call(stepExec, linux.SysExecve, file, birth.Strings(p.Args...), birth.Environ(p.Env...))
+}
+
+// lookPath finds the first file of that name in the directories of the process' own PATH which it may execute.
+func (c *compiler) lookPath(name string, env []string) birth.Arg {
+	found := c.p.Variable("command", 0)
+	done := c.p.Label()
+	for _, dir := range strings.Split(pathOf(env), ":") {
+		if !strings.HasPrefix(dir, "/") {
+			continue // a command is never taken from wherever the working directory is
+		}
+		file := strings.TrimRight(dir, "/") + "/" + name
+		c.p.Set("try "+file, found, str(file))
+		c.call("see whether it is there", linux.SysFaccessat2, num(unix.AT_FDCWD), found, num(unix.X_OK), num(unix.AT_EACCESS)).
+			On(done, 0).Allow(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP, unix.ENAMETOOLONG)
+	}
+	c.p.Fail(stepLookPath, unix.ENOENT)
+	c.p.Mark(done)
+	return found
+}
+
+func pathOf(env []string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], "PATH="); ok {
+			return v
+		}
+	}
+	return ""
+}

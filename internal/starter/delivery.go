@@ -1,0 +1,274 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/birth"
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// delivery is one birth on hulld's side: the clone, which is made while what it needs is prepared, the descriptors for it,
+// and the conversation with it. In the order of time:
+//
+//	hulld                                    hull-init
+//	  │ clone ──────────────────────────────────▶│ waits for its program
+//	  │ prepare mounts, compile                  │
+//	  │ Born(pid): the keeper records it         │
+//	  │ program, descriptors ───────────────────▶│ makes the calls
+//	  │◀─────────────── terminal's master ───────│ with a terminal
+//	  │◀──────────────────────── mounted ────────│ with hooks before pivot_root
+//	  │ runs them; go on ───────────────────────▶│
+//	  │◀──────────────────────── ready ──────────│ with startContainer hooks
+//	  │ runs them; go on ───────────────────────▶│
+//	  │◀──────────────────────── child's pidfd ──│ where it must fork to be in a joined PID namespace; it exits
+//	  │ Born(child's pid); go on ───────────────▶│ the child
+//	  │◀──────────────────────── will run ───────│
+//	  │◀──────────────────────── end of file ────│ execve
+//
+// A process that forks is not recorded itself: it lives until its child has been told of, and if hulld dies before that,
+// both read the end of file and exit. Everywhere else the death of hulld ends a birth that still needs it, and lets one that
+// does not go on to its execve. If hull-init dies, the end of file comes early, before "will run".
+type delivery struct {
+	n       *Native
+	what    string
+	files   map[string]*os.File // by the names of the program's descriptors
+	ours    []*os.File          // those to close in the end
+	cloning chan cloneResult
+	console *os.File
+	born    func(int) error
+	hooks   *hookRun
+	running bool
+}
+
+type cloneResult struct {
+	c   *cloned
+	err error
+}
+
+func (n *Native) delivery(what string) *delivery {
+	return &delivery{n: n, what: what, files: make(map[string]*os.File, 32)}
+}
+
+// add names a descriptor; it stays its owner's.
+func (d *delivery) add(name string, f *os.File) { d.files[name] = f }
+
+// keep is add for a descriptor that ends with the delivery.
+func (d *delivery) keep(name string, f *os.File) {
+	d.files[name] = f
+	d.ours = append(d.ours, f)
+}
+
+func (d *delivery) addAll(cgroups []*os.File) {
+	for i, f := range cgroups {
+		d.add(fdCgroup(i), f)
+	}
+}
+
+func (d *delivery) close() {
+	for _, f := range d.ours {
+		_ = f.Close()
+	}
+	if d.console != nil {
+		_ = d.console.Close()
+	}
+	if d.cloning != nil {
+		// The start failed before it used the clone, which dies of the end of file when it is closed.
+		if r := <-d.cloning; r.c != nil {
+			r.c.close()
+		}
+	}
+}
+
+// clone begins to make the process.
+func (d *delivery) clone(t template, o order) {
+	d.cloning = make(chan cloneResult, 1)
+	if !d.n.cfg.Own {
+		o.flags |= unix.CLONE_PARENT
+	}
+	go func() {
+		var r cloneResult
+		s, err := d.n.spawner(t)
+		if err == nil {
+			r.c, err = s.clone(o)
+		}
+		r.err = err
+		d.cloning <- r
+	}()
+}
+
+// run sends the program and waits for what becomes of it.
+func (d *delivery) run(ctx context.Context, b *Birth, p *oci.Process) (*Process, error) {
+	image, err := b.Program.Encode(linux.Native)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.what, err)
+	}
+	fds, err := d.descriptors(b.Program)
+	if err != nil {
+		return nil, err
+	}
+	r := <-d.cloning
+	d.cloning = nil
+	if r.err != nil {
+		return nil, fmt.Errorf("%s: %w", d.what, r.err)
+	}
+	c := r.c
+	defer c.close()
+	stop := context.AfterFunc(ctx, c.kill)
+	defer stop()
+	proc, err := d.converse(ctx, c, b, p, image, fds)
+	if err != nil {
+		c.kill()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, fmt.Errorf("%s: %w", d.what, err)
+	}
+	return proc, nil
+}
+
+func (d *delivery) descriptors(p *birth.Program) ([]*os.File, error) {
+	names := p.Descriptors()
+	fds := make([]*os.File, len(names))
+	for i, name := range names {
+		if fds[i] = d.files[name]; fds[i] == nil {
+			return nil, fmt.Errorf("%s: no descriptor for %s", d.what, name)
+		}
+	}
+	return fds, nil
+}
+
+func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Process, image []byte, fds []*os.File) (*Process, error) {
+	d.outside(c.pid, p)
+	proc := &Process{PID: c.pid}
+	if !b.Forks {
+		if err := d.record(c.pid); err != nil {
+			return nil, err
+		}
+	}
+	if err := birth.Send(c.conn, image, fds); err != nil {
+		return nil, err
+	}
+	for {
+		e, err := birth.Await(c.conn)
+		if err != nil {
+			return nil, d.failure(b, p, err)
+		}
+		switch {
+		case e.State == birth.Executed && !d.running:
+			return nil, errDied
+		case e.State == birth.Executed, e.State == birth.Resting:
+			return d.finish(c, b, proc)
+		}
+		if err := d.told(ctx, c, proc, e); err != nil {
+			closeFiles(e.FDs)
+			if proc.PIDFD != nil {
+				_ = linux.PidfdSignal(proc.PIDFD, unix.SIGKILL)
+			}
+			return nil, err
+		}
+	}
+}
+
+// told acts on what the process says, and lets it go on where it waits.
+func (d *delivery) told(ctx context.Context, c *cloned, proc *Process, e birth.Event) error {
+	switch {
+	case e.Value == tellRunning:
+		d.running = true
+		return nil
+	case e.Value == tellConsole && len(e.FDs) == 1 && d.console == nil:
+		d.console = e.FDs[0]
+		return nil
+	case e.Value == tellMounted || e.Value == tellReady:
+		if err := d.hooks.run(ctx, e.Value, proc.PID); err != nil {
+			return err
+		}
+	case e.Value > 0 && len(e.FDs) == 1:
+		proc.PID = int(e.Value)
+		if proc.PIDFD != nil {
+			_ = proc.PIDFD.Close()
+		}
+		proc.PIDFD = e.FDs[0]
+		d.ours = append(d.ours, e.FDs[0])
+		if err := d.record(proc.PID); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("the new process says %d with %d descriptors, which means nothing", e.Value, len(e.FDs))
+	}
+	return birth.Continue(c.conn)
+}
+
+func (d *delivery) record(pid int) error {
+	if d.born == nil {
+		return nil
+	}
+	return d.born(pid)
+}
+
+func (d *delivery) finish(c *cloned, b *Birth, proc *Process) (*Process, error) {
+	from := c.pidfd
+	if proc.PIDFD != nil {
+		from = proc.PIDFD
+	}
+	fd, err := unix.FcntlInt(from.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("keep the pidfd: %w", err)
+	}
+	_ = unix.SetNonblock(fd, true)
+	proc.PIDFD = os.NewFile(uintptr(fd), "pidfd")
+	proc.Console, d.console = d.console, nil
+	proc.Birth = b.Program.String()
+	return proc, nil
+}
+
+// outside sets what a process may not set itself once it is in a user namespace. Where we may not either, the process does
+// with what we have.
+func (d *delivery) outside(pid int, p *oci.Process) {
+	if p.OOMScoreAdj == nil {
+		return
+	}
+	f, err := linux.OpenBeneath(d.n.proc, strconv.Itoa(pid)+"/oom_score_adj", unix.O_WRONLY)
+	if err == nil {
+		_, err = f.WriteString(strconv.Itoa(*p.OOMScoreAdj))
+		_ = f.Close()
+	}
+	if err != nil {
+		d.n.cfg.Log.Debug("oom_score_adj stays as it is", "wanted", *p.OOMScoreAdj, "error", err)
+	}
+}
+
+// failure gives an error of the conversation its words.
+func (d *delivery) failure(b *Birth, p *oci.Process, err error) error {
+	var f *birth.Failure
+	if !errors.As(err, &f) || f.Step == 0 {
+		return err
+	}
+	step := b.Program.Name(f.Step)
+	if len(p.Args) == 0 {
+		return &StepError{Step: step, Errno: f.Errno}
+	}
+	switch name := p.Args[0]; {
+	case step == stepLookPath:
+		return &CommandError{Name: name, Reason: "executable file not found in $PATH", Errno: f.Errno}
+	case (step == stepLookup || step == stepExec) && f.Errno == unix.EACCES:
+		return &CommandError{Name: name, Reason: f.Errno.Error(), Errno: f.Errno}
+	case step == stepLookup:
+		return &CommandError{Name: name, Reason: "stat " + name + ": " + f.Errno.Error(), Errno: f.Errno}
+	case step == stepExec:
+		return &StepError{Step: "exec " + name, Errno: f.Errno}
+	}
+	return &StepError{Step: step, Errno: f.Errno}
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}

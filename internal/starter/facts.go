@@ -1,0 +1,26 @@
+package starter
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Facts is what a compilation takes from the host. With the same spec and facts, the same program comes out.
+type Facts struct {
+	LastCap int // the highest capability of this kernel
+
+	Filter      []unix.SockFilter // the spec's seccomp profile, compiled
+	FilterFlags uint32
+
+	Files   map[string]bool   // destinations of bind mounts whose source is not a directory
+	Targets map[string]string // destinations whose place in the root file system has another name, free of symlinks
+
+	Cgroups []Hierarchy // version 1: what a cgroup mount shows; none is version 2
+
+	Stdin, Stdout, Stderr bool // are given; the others are the null device
+}
+
+// Hierarchy is a version 1 cgroup hierarchy.
+type Hierarchy struct {
+	Name        string   // of its directory: "cpu,cpuacct"
+	Controllers []string // names that are symlinks to it where they differ: "cpu", "cpuacct"
+}

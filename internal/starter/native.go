@@ -1,0 +1,204 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/birth"
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// Config of the native starter.
+type Config struct {
+	Log *slog.Logger
+	// Own makes processes the caller's own children, for it to reap. Otherwise they are children of the caller's parent,
+	// the keeper, and outlive the caller.
+	Own bool
+}
+
+// Native is the starter that makes processes by itself.
+type Native struct {
+	cfg  Config
+	proc *os.File // procfs of our PID namespace, attached nowhere
+	init *os.File
+	null *os.File
+
+	filters filterCache
+	infra   []unix.SockFilter
+	lastCap int
+	cgroups []hierarchy
+
+	mu       sync.Mutex
+	spawners [hostTree + 1]*spawner
+	poststop map[string]poststop
+}
+
+// NewNative makes a native starter. Its processes keep living when it is closed.
+func NewNative(cfg Config) (_ *Native, err error) {
+	n := &Native{cfg: cfg, infra: restFilter(linux.Native), poststop: map[string]poststop{}}
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	if n.proc, err = linux.NewMount("proc", "proc", quiet); err != nil {
+		return nil, err
+	}
+	if n.init, err = birth.Memfd(); err != nil {
+		return nil, err
+	}
+	if n.null, err = openNull(); err != nil {
+		return nil, err
+	}
+	if n.lastCap, err = n.readLastCap(); err != nil {
+		return nil, err
+	}
+	if n.cgroups, err = n.hierarchies(); err != nil {
+		return nil, err
+	}
+	if _, err = n.spawner(bare); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Close ends the starter's threads.
+func (n *Native) Close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, s := range n.spawners {
+		if s != nil {
+			s.close()
+			n.spawners[i] = nil
+		}
+	}
+	for _, f := range []*os.File{n.proc, n.init, n.null} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// spawner is the thread for a kind of start, made when it is first wanted.
+func (n *Native) spawner(t template) (*spawner, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.spawners[t] == nil {
+		s, err := newSpawner(t, n.init, n.null)
+		if err != nil {
+			return nil, err
+		}
+		n.spawners[t] = s
+	}
+	return n.spawners[t], nil
+}
+
+// Start makes a container's first process.
+func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
+	d := n.delivery("start container " + r.Key)
+	defer d.close()
+	if err := check(r.Spec); err != nil {
+		return nil, err
+	}
+	ns, err := namespacesOf(r.Spec)
+	if err != nil {
+		return nil, err
+	}
+	t := bare
+	switch {
+	case hasHooks(r.Spec, beforePivotInside):
+		t = hostTree
+	case ns.user():
+		t = visible
+	}
+	o := order{name: "hull-init", flags: ns.first()}
+	if ns.fresh&unix.CLONE_NEWUSER != 0 {
+		o.uidMappings, o.gidMappings = r.Spec.Linux.UIDMappings, r.Spec.Linux.GIDMappings
+	}
+	d.clone(t, o)
+	facts, err := n.prepare(d, r, ns)
+	if err != nil {
+		return nil, err
+	}
+	b, err := Compile(r.Spec, facts, len(r.Cgroups))
+	if err != nil {
+		return nil, err
+	}
+	d.born, d.hooks = r.Born, newHookRun(n, r)
+	p, err := d.run(ctx, b, r.Spec.Process)
+	if err != nil {
+		return nil, err
+	}
+	n.started(ctx, r, p)
+	return p, nil
+}
+
+// Exec makes a further process in a container.
+func (n *Native) Exec(ctx context.Context, r ExecRequest) (_ *Process, err error) {
+	d := n.delivery("exec in container " + r.Container)
+	defer d.close()
+	d.clone(bare, order{name: "hull-init"})
+	facts, err := n.prepareExec(d, r)
+	if err != nil {
+		return nil, err
+	}
+	b, err := CompileExec(r.Spec, r.Process, facts, len(r.Cgroups))
+	if err != nil {
+		return nil, err
+	}
+	d.born = r.Born
+	return d.run(ctx, b, r.Process)
+}
+
+// Infra makes the process that holds a sandbox's namespaces.
+func (n *Native) Infra(ctx context.Context, r InfraRequest) (_ *Process, err error) {
+	d := n.delivery("start infra process " + r.Name)
+	defer d.close()
+	if len(r.Name) > maxName {
+		return nil, invalid("the infra process' name %q is longer than %d bytes", r.Name, maxName)
+	}
+	t := bare
+	if len(r.UIDMappings) > 0 && len(r.Sysctls) > 0 {
+		t = visible
+	}
+	d.clone(t, order{name: r.Name, flags: infraFlags(r), uidMappings: r.UIDMappings, gidMappings: r.GIDMappings})
+	d.addAll(r.Cgroups)
+	b, err := CompileInfra(r, Facts{LastCap: n.lastCap, Filter: n.infra})
+	if err != nil {
+		return nil, err
+	}
+	d.born = r.Born
+	return d.run(ctx, b, &oci.Process{OOMScoreAdj: &r.OOMScoreAdj})
+}
+
+const maxName = 100
+
+// openNull opens the host's null device, and makes sure that it is one.
+func openNull() (*os.File, error) {
+	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the null device: %w", err)
+	}
+	if err := checkNull(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func checkNull(f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("look at the null device: %w", err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
+		return fmt.Errorf("%s is not the null device", f.Name())
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package starter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// options is a spec's list of mount options, sorted by what they are for.
+type options struct {
+	bind, recursive   bool // recursive: rbind
+	own               linux.Attributes
+	below             linux.Attributes // of all mounts below too: rro and its like
+	propagation       uint64           // of this mount
+	propagationBelow  uint64           // and of all below it
+	idmap, idmapBelow bool
+	copyUp            bool
+	params            []linux.Param // the file system's own
+}
+
+// attributes are the options that change one flag of a mount: set or cleared.
+var attributes = map[string]struct {
+	clear bool
+	flag  uint64
+}{
+	"ro": {false, unix.MOUNT_ATTR_RDONLY}, "rw": {true, unix.MOUNT_ATTR_RDONLY},
+	"nosuid": {false, unix.MOUNT_ATTR_NOSUID}, "suid": {true, unix.MOUNT_ATTR_NOSUID},
+	"nodev": {false, unix.MOUNT_ATTR_NODEV}, "dev": {true, unix.MOUNT_ATTR_NODEV},
+	"noexec": {false, unix.MOUNT_ATTR_NOEXEC}, "exec": {true, unix.MOUNT_ATTR_NOEXEC},
+	"nodiratime": {false, unix.MOUNT_ATTR_NODIRATIME}, "diratime": {true, unix.MOUNT_ATTR_NODIRATIME},
+	"nosymfollow": {false, unix.MOUNT_ATTR_NOSYMFOLLOW}, "symfollow": {true, unix.MOUNT_ATTR_NOSYMFOLLOW},
+}
+
+// accessTimes are one choice among several: setting one clears the field first.
+var accessTimes = map[string]uint64{
+	"relatime": unix.MOUNT_ATTR_RELATIME, "norelatime": unix.MOUNT_ATTR_STRICTATIME,
+	"noatime": unix.MOUNT_ATTR_NOATIME, "atime": unix.MOUNT_ATTR_RELATIME,
+	"strictatime": unix.MOUNT_ATTR_STRICTATIME, "nostrictatime": unix.MOUNT_ATTR_RELATIME,
+}
+
+var propagations = map[string]uint64{
+	"private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED, "unbindable": unix.MS_UNBINDABLE,
+}
+
+// accepted options that say what is so anyway, or are mount(8)'s own.
+var noOptions = []string{"defaults", "remount"}
+
+func parseOptions(m oci.SpecMount) (options, error) {
+	o := options{bind: m.Type == "bind"}
+	for _, opt := range m.Options {
+		switch {
+		case opt == "bind":
+			o.bind = true
+		case opt == "rbind":
+			o.bind, o.recursive = true, true
+		case opt == "idmap":
+			o.idmap = true
+		case opt == "ridmap":
+			o.idmap, o.idmapBelow = true, true
+		case opt == "tmpcopyup":
+			o.copyUp = true
+		case slices.Contains(noOptions, opt):
+		case o.attribute(opt):
+		default:
+			o.param(opt)
+		}
+	}
+	if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
+		o.idmap = true
+	}
+	if o.bind && len(o.params) > 0 {
+		return o, fmt.Errorf("mount on %s: option %q is none of a bind mount: %w", m.Destination, o.params[0].Key, errdefs.ErrInvalidArgument)
+	}
+	if o.copyUp {
+		return o, fmt.Errorf("mount on %s: option tmpcopyup: %w", m.Destination, errdefs.ErrNotImplemented)
+	}
+	return o, nil
+}
+
+// attribute takes an option of the mount itself: a flag or a propagation, with an r before it when it is for all below.
+func (o *options) attribute(opt string) bool {
+	into, base := &o.own, opt
+	_, plain := attributes[opt]
+	_, plainTime := accessTimes[opt]
+	if rest, ok := strings.CutPrefix(opt, "r"); ok && !plain && !plainTime {
+		into, base = &o.below, rest
+		if p, ok := propagations[rest]; ok {
+			o.propagationBelow = p
+			return true
+		}
+	} else if p, ok := propagations[opt]; ok {
+		o.propagation = p
+		return true
+	}
+	if a, ok := attributes[base]; ok {
+		if a.clear {
+			into.Clear |= a.flag
+			into.Set &^= a.flag
+		} else {
+			into.Set |= a.flag
+			into.Clear &^= a.flag
+		}
+		return true
+	}
+	if t, ok := accessTimes[base]; ok {
+		into.Clear |= unix.MOUNT_ATTR__ATIME
+		into.Set = into.Set&^unix.MOUNT_ATTR__ATIME | t
+		return true
+	}
+	return false
+}
+
+// param is an option of the file system: name or name=value.
+func (o *options) param(opt string) {
+	switch opt {
+	case "sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "silent", "loud", "iversion", "noiversion":
+		if opt == "silent" || opt == "loud" || opt == "nomand" || opt == "noiversion" {
+			return
+		}
+	}
+	if key, value, ok := strings.Cut(opt, "="); ok {
+		o.params = append(o.params, linux.KeyValue(key, value))
+		return
+	}
+	o.params = append(o.params, linux.Flag(opt))
+}
+
+// attrs are the flags for fsmount of a new file system, which starts with none set.
+func (o *options) attrs() int { return int(o.own.Set | o.below.Set) }

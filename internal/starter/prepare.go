@@ -1,0 +1,326 @@
+package starter
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// prepare opens and makes what a container's program needs: namespaces to join, detached mounts, mount points in the
+// root, which no process has yet.
+func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
+	f := Facts{LastCap: n.lastCap, Files: map[string]bool{}, Targets: map[string]string{}}
+	d.add(fdRootfs, r.Rootfs)
+	d.addAll(r.Cgroups)
+	d.stdio(&f, r.Stdin, r.Stdout, r.Stderr)
+	var err error
+	if f.Filter, f.FilterFlags, err = n.filters.get(r.Spec.Linux.Seccomp); err != nil {
+		return f, err
+	}
+	if err := d.namespaces(r.Spec); err != nil {
+		return f, err
+	}
+	user := rootOf(r.Spec)
+	var covered []string
+	for _, m := range mountOrder(r.Spec.Mounts) {
+		o, err := parseOptions(m)
+		if err != nil {
+			return f, err
+		}
+		if o.bind {
+			if f.Files[m.Destination], err = d.bind(m, o, r.Sources[m.Destination]); err != nil {
+				return f, err
+			}
+		}
+		if m.Type == "cgroup" && !o.bind {
+			if f.Cgroups, err = n.ownCgroups(d, r.Cgroups); err != nil {
+				return f, err
+			}
+		}
+		at, err := user.target(r.Rootfs, m.Destination, !f.Files[m.Destination], covered)
+		if err != nil {
+			return f, err
+		}
+		if at != inside(m.Destination) {
+			f.Targets[m.Destination] = at
+		}
+		covered = append(covered, at)
+	}
+	return f, d.rest(r, ns, user, covered, &f)
+}
+
+// rest prepares what comes after the mounts: device nodes for user namespaces, masks, the working directory.
+func (d *delivery) rest(r Request, ns namespaces, user rootUser, covered []string, f *Facts) error {
+	if ns.user() {
+		if err := d.devices(r.Spec); err != nil {
+			return err
+		}
+	}
+	if !under2("dev", covered) || bindAt(r.Spec, "dev") {
+		if err := d.nulls(len(r.Spec.Linux.MaskedPaths)); err != nil {
+			return err
+		}
+	}
+	if cwd := r.Spec.Process.Cwd; inside(cwd) != "" {
+		if _, err := user.target(r.Rootfs, cwd, true, covered); err != nil {
+			return fmt.Errorf("make working directory %s: %w", cwd, err)
+		}
+	}
+	return nil
+}
+
+func under2(p string, dirs []string) bool {
+	for _, dir := range dirs {
+		if under(p, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+func bindAt(spec *oci.Spec, p string) bool {
+	for _, m := range spec.Mounts {
+		if inside(m.Destination) == p && m.Type != "tmpfs" {
+			return true
+		}
+	}
+	return false
+}
+
+// rootUser is who owns what is made in a root: the host's IDs of the container's root.
+type rootUser struct{ uid, gid int }
+
+func rootOf(spec *oci.Spec) rootUser {
+	return rootUser{hostID(spec.Linux.UIDMappings), hostID(spec.Linux.GIDMappings)}
+}
+
+func hostID(mappings []oci.LinuxIDMapping) int {
+	for _, m := range mappings {
+		if m.ContainerID == 0 {
+			return int(m.HostID)
+		}
+	}
+	return 0
+}
+
+func (u rootUser) target(root *os.File, p string, dir bool, covered []string) (string, error) {
+	return linux.MakeTarget(root, linux.Target{
+		Path: p, Dir: dir, UID: u.uid, GID: u.gid,
+		Covered: func(p string) bool { return under2(p, covered) },
+	})
+}
+
+// stdio names the streams that the caller gave, and gives those that are pipes to the process' user, so that it can open
+// /dev/stdout again.
+func (d *delivery) stdio(f *Facts, files ...*os.File) {
+	given := []*bool{&f.Stdin, &f.Stdout, &f.Stderr}
+	for i, file := range files {
+		if file != nil {
+			d.add(stdioNames[i], file)
+			*given[i] = true
+		}
+	}
+}
+
+// namespaces opens those that the spec joins, and makes sure that they are what it says.
+func (d *delivery) namespaces(spec *oci.Spec) error {
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Path == "" {
+			continue
+		}
+		fd, err := unix.Open(ns.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open %s namespace %s: %w", ns.Type, ns.Path, err)
+		}
+		d.keep(fdNamespace(ns.Type), os.NewFile(uintptr(fd), ns.Path))
+		kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+		if err != nil || uintptr(kind) != flagOf(ns.Type) {
+			return invalid("%s is no %s namespace", ns.Path, ns.Type)
+		}
+	}
+	return nil
+}
+
+func flagOf(t oci.LinuxNamespaceType) uintptr {
+	for _, known := range namespaceFlags {
+		if known.kind == t {
+			return known.flag
+		}
+	}
+	return 0
+}
+
+// bind makes the detached mount of a source. It tells whether the source is something else than a directory.
+func (d *delivery) bind(m oci.SpecMount, o options, source *os.File) (file bool, err error) {
+	if source == nil {
+		if source, err = linux.OpenSource(m.Source); err != nil {
+			return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
+		}
+		defer func() { _ = source.Close() }()
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(source.Fd()), &st); err != nil {
+		return false, fmt.Errorf("mount on %s: look at %s: %w", m.Destination, m.Source, err)
+	}
+	tree, err := linux.CloneTree(source, o.recursive)
+	if err != nil {
+		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
+	}
+	d.keep(fdMount(m.Destination), tree)
+	if err := setBind(tree, o); err != nil {
+		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
+	}
+	return st.Mode&unix.S_IFMT != unix.S_IFDIR, nil
+}
+
+// setBind gives a bind mount its flags and propagation. A mount is the container's alone unless it asks for more.
+func setBind(tree *os.File, o options) error {
+	below := o.below
+	below.Propagation = o.propagationBelow
+	if o.propagation|o.propagationBelow == 0 {
+		below.Propagation = unix.MS_PRIVATE
+	}
+	own := o.own
+	own.Propagation = o.propagation
+	if err := linux.SetMount(tree, true, below); err != nil {
+		return err
+	}
+	return linux.SetMount(tree, false, own)
+}
+
+// devices makes detached mounts of the host's device nodes, for a container that may make none.
+func (d *delivery) devices(spec *oci.Spec) error {
+	for _, dev := range devicesOf(spec) {
+		if dev.Type == "p" {
+			continue
+		}
+		source, err := linux.OpenSource(dev.Path)
+		if err != nil {
+			return fmt.Errorf("device %s: %w", dev.Path, err)
+		}
+		defer func() { _ = source.Close() }()
+		if err := checkDevice(source, dev); err != nil {
+			return err
+		}
+		tree, err := linux.CloneTree(source, false)
+		if err != nil {
+			return fmt.Errorf("device %s: %w", dev.Path, err)
+		}
+		d.keep(fdDevice(dev.Path), tree)
+	}
+	return nil
+}
+
+func checkDevice(f *os.File, dev oci.LinuxDevice) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("device %s: %w", dev.Path, err)
+	}
+	if st.Mode&unix.S_IFMT != nodeType(dev.Type) || st.Rdev != unix.Mkdev(uint32(dev.Major), uint32(dev.Minor)) {
+		return fmt.Errorf("device %s: the host's is another than %s %d:%d", dev.Path, dev.Type, dev.Major, dev.Minor)
+	}
+	return nil
+}
+
+// nulls makes mounts of the null device for masks, where the container's /dev is not of our making.
+func (d *delivery) nulls(count int) error {
+	for i := range count {
+		tree, err := linux.CloneTree(d.n.null, false)
+		if err != nil {
+			return err
+		}
+		d.keep(fdNull(i+1), tree)
+	}
+	return nil
+}
+
+// readProc reads a file of our own procfs.
+func (n *Native) readProc(name string) ([]byte, error) {
+	f, err := linux.OpenBeneath(n.proc, name, unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("read /proc/%s: %w", name, err)
+	}
+	return data, nil
+}
+
+func (n *Native) readLastCap() (int, error) {
+	data, err := n.readProc("sys/kernel/cap_last_cap")
+	if err != nil {
+		return 0, err
+	}
+	last, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return 0, fmt.Errorf("highest capability: %w", err)
+	}
+	return last, nil
+}
+
+// hierarchy is a version 1 cgroup hierarchy of the host.
+type hierarchy struct {
+	Hierarchy
+	mountpoint string
+}
+
+// hierarchies reads which there are; none where the host has version 2 alone.
+func (n *Native) hierarchies() ([]hierarchy, error) {
+	data, err := n.readProc(strconv.Itoa(os.Getpid()) + "/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var all []hierarchy
+	for _, line := range strings.Split(string(data), "\n") {
+		left, right, ok := strings.Cut(line, " - ")
+		fields, options := strings.Fields(left), strings.Fields(right)
+		if !ok || len(fields) < 5 || len(options) < 3 || options[0] != "cgroup" {
+			continue
+		}
+		h := hierarchy{mountpoint: fields[4], Hierarchy: Hierarchy{Name: path.Base(fields[4])}}
+		for _, o := range strings.Split(options[2], ",") {
+			if strings.Contains(h.Name, ",") && strings.Contains(","+h.Name+",", ","+o+",") {
+				h.Controllers = append(h.Controllers, o)
+			}
+		}
+		all = append(all, h)
+	}
+	return all, nil
+}
+
+// ownCgroups makes detached mounts of the container's own cgroups, which are where its cgroup files are.
+func (n *Native) ownCgroups(d *delivery, files []*os.File) ([]Hierarchy, error) {
+	var all []Hierarchy
+	for _, h := range n.cgroups {
+		for _, f := range files {
+			dir := filepath.Dir(f.Name())
+			if !under(dir, h.mountpoint) {
+				continue
+			}
+			source, err := linux.OpenSource(dir)
+			if err != nil {
+				return nil, fmt.Errorf("mount cgroup %s: %w", h.Name, err)
+			}
+			tree, err := linux.CloneTree(source, false)
+			_ = source.Close()
+			if err != nil {
+				return nil, fmt.Errorf("mount cgroup %s: %w", h.Name, err)
+			}
+			d.keep(fdHierarchy(h.Name), tree)
+			all = append(all, h.Hierarchy)
+			break
+		}
+	}
+	return all, nil
+}
