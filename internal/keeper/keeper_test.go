@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -181,9 +182,7 @@ func TestThousandRecordsAndNoLeak(t *testing.T) {
 	r, wr := pipe(t)
 	h.do(order{Do: "register-many", Key: "k", N: n, Meta: strings.Repeat("m", 1000)}, wr, wr, wr)
 	wr.Close()
-	if got := w.count(h); got[0] != base[0]+3*n || got[1] != base[1] {
-		t.Errorf("descriptors of keeper and daemon %v, at first %v", got, base)
-	}
+	w.wantCount(h, [2]int{base[0] + 3*n, base[1]})
 	h.kill()
 	h = w.next()
 	got := h.records()
@@ -198,9 +197,7 @@ func TestThousandRecordsAndNoLeak(t *testing.T) {
 	}
 	h.do(order{Do: "forget", Keys: keys})
 	wantEOF(t, r)
-	if got := w.count(h); got != base {
-		t.Errorf("descriptors of keeper and daemon %v, at first %v", got, base)
-	}
+	w.wantCount(h, base)
 }
 
 // count is the number of descriptors of the keeper and of the daemon.
@@ -212,6 +209,23 @@ func (w *world) count(h *hulld) [2]int {
 		w.t.Fatal(err)
 	}
 	return [2]int{n, rep.PID}
+}
+
+// wantCount checks the number of descriptors. The keeper closes the connection of a caller on keeper.sock when it gets to
+// it, so a number that is too high is looked at again until the guard says that it is a leak.
+func (w *world) wantCount(h *hulld, want [2]int) {
+	w.t.Helper()
+	end := time.Now().Add(guard)
+	for {
+		got := w.count(h)
+		if got == want {
+			return
+		}
+		if got[0] < want[0] || got[1] != want[1] || time.Now().After(end) {
+			w.t.Errorf("descriptors of keeper and daemon: %v, want %v", got, want)
+			return
+		}
+	}
 }
 
 func memory(t *testing.T, pid int) (anon, rss int) {
@@ -347,7 +361,7 @@ func TestRestartAndStop(t *testing.T) {
 	if err := h.order(order{Do: "exit", N: 4}); err != nil {
 		t.Fatal(err)
 	}
-	h = w.next()
+	w.next()
 	// Stop ends both, for nothing lives.
 	a, err = Stop(t.Context(), w.state())
 	if err != nil || !a.Keeper.Ends || a.Daemon.Failures != 1 {

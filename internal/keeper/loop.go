@@ -131,10 +131,13 @@ func (k *Keeper) loop() error {
 		go k.watch(k.link)
 	}
 	timer := time.NewTimer(0)
-	for !k.ended {
+	for {
 		// Reaping comes first in every round: a death before the first round, or before an upgrade, has no signal left.
 		if err := k.reap(); err != nil {
 			return err
+		}
+		if k.ended {
+			break
 		}
 		timer.Reset(k.daemon.wait(k.now()))
 		select {

@@ -64,10 +64,9 @@ func TestUpgrade(t *testing.T) {
 	release1()
 	h.wantExit("pending", 11)
 	h.do(order{Do: "register", Key: "unborn"})
+	before := w.count(h)
 	early, _ := h.do(order{Do: "clone", Child: []string{"/bin/sh", "-c", "exit 13"}})
 	w.waitGone(early.PID)
-	before := w.count(h)
-
 	test, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -80,9 +79,7 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	// The daemon noticed nothing: same connection, same records, an exit from before that was unmatched.
-	if after := w.count(h); after != before {
-		t.Errorf("descriptors of keeper and daemon %v, before %v", after, before)
-	}
+	w.wantCount(h, before)
 	h.do(order{Do: "born", Key: "unborn", PID: early.PID})
 	h.wantExit("unborn", 13)
 	release2()
