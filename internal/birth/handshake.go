@@ -37,8 +37,9 @@ import (
 //     SIGPIPE, or exit 1.
 //
 // If hull-init dies, at any arrow, hulld reads the end of file. That looks like 5b, and is told from it by the process's exit:
-// one that came with no execve behind it is that of a container killed as it started, and is treated as such. Status 2 with
-// no report means that the image did not arrive whole.
+// one that came with no execve behind it is that of a container killed as it started. A program that has a Tell step just
+// before its execve makes the doubt as small as that one call. Status 2 with no report means that the image did not arrive
+// whole.
 //
 // A filter that the program installed may forbid write, and then 5a is an end of file with exit status 1. So what can be
 // found out before the filter, such as which of the paths is the program, had better be.

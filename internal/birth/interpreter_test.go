@@ -1,8 +1,6 @@
 package birth
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -314,94 +312,6 @@ func TestExecThroughPath(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestTellAndWait sends a pipe's end back, and waits until it has been written to.
-func TestTellAndWait(t *testing.T) {
-	onEach(t, func(t *testing.T, arch linux.Arch) {
-		p := New("talk")
-		ends := NewBuffer("ends", 8)
-		p.Call("pipe", linux.SysPipe2, ends, Value(unix.O_CLOEXEC))
-		pid := p.Call("PID", linux.SysGetpid)
-		p.Tell("report", pid, ends.Int32(4), p.FD("mine"))
-		p.Wait("wait for the writer")
-		word := NewBuffer("word", 8)
-		n := p.Call("read", linux.SysRead, ends.Int32(0), word, Value(8))
-		p.Call("write", linux.SysWrite, p.FD("mine"), word, n)
-		leave(p, 0)
-
-		h := start(t, arch, nil)
-		r, w := pipe(t)
-		h.perform(p, map[string]*os.File{"mine": w})
-		e := h.want(Told)
-		if int(e.Value) != h.cmd.Process.Pid || len(e.FDs) != 2 {
-			t.Fatalf("told %+v, want PID %d and two descriptors", e, h.cmd.Process.Pid)
-		}
-		for _, f := range e.FDs {
-			defer f.Close()
-		}
-		fmt.Fprint(e.FDs[0], "ping")
-		fmt.Fprint(e.FDs[1], "pong ")
-		if err := Continue(h.conn); err != nil {
-			t.Fatal(err)
-		}
-		h.ends(0)
-		e.FDs[1].Close()
-		if got := all(t, r, w); got != "pong ping" {
-			t.Errorf("wrote %q", got)
-		}
-	})
-}
-
-func TestWaitEndsWithTheOtherSide(t *testing.T) {
-	onEach(t, func(t *testing.T, arch linux.Arch) {
-		p := New("wait")
-		p.Wait("wait")
-		leave(p, 0)
-		h := start(t, arch, nil)
-		h.perform(p, nil)
-		h.conn.Close()
-		// Its report meets a closed socket.
-		h.cmd.Wait()
-		if s := h.cmd.ProcessState.String(); s != "signal: broken pipe" && s != "exit status 1" {
-			t.Errorf("ended with %q", s)
-		}
-	})
-}
-
-// TestClone goes on as two processes.
-func TestClone(t *testing.T) {
-	onEach(t, func(t *testing.T, arch linux.Arch) {
-		if arch != linux.Native {
-			t.Skip("qemu-user has no clone3")
-		}
-		p := New("two")
-		child, pidfd := p.Label(), NewBuffer("pidfd", 4)
-		pid := p.Clone("fork", unix.CLONE_PIDFD, unix.SIGCHLD, pidfd).On(child, 0)
-		p.Tell("the child", pid, pidfd.Int32(0))
-		status := NewBuffer("status", 4)
-		p.Call("wait for it", linux.SysWait4, pid, status, Value(0), Value(0))
-		p.Call("as it ended", linux.SysExitGroup, status.Int32(0))
-		p.Mark(child)
-		p.Wait("wait")
-		leave(p, 3)
-		h := start(t, arch, nil)
-		h.perform(p, nil)
-		e := h.want(Told)
-		if e.Value <= 1 || len(e.FDs) != 1 {
-			t.Fatalf("told %+v", e)
-		}
-		defer e.FDs[0].Close()
-		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", e.FDs[0].Fd()))
-		if want := fmt.Sprintf("Pid:\t%d\n", e.Value); err != nil || !bytes.Contains(info, []byte(want)) {
-			t.Errorf("the descriptor is not that of process %d: %v\n%s", e.Value, err, info)
-		}
-		if err := Continue(h.conn); err != nil {
-			t.Fatal(err)
-		}
-		// The wait status 0x300 has its low byte, 0, as exit status.
-		h.ends(0)
-	})
 }
 
 // TestNoSocket starts hull-init with no descriptor 3, and with one that is no socket.

@@ -194,29 +194,3 @@ func TestEncodeErrors(t *testing.T) {
 		t.Errorf("another architecture: %v", err)
 	}
 }
-
-func TestSendErrors(t *testing.T) {
-	p := New("x")
-	p.FD("one")
-	p.Rest()
-	b, err := p.Encode(linux.AMD64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one := []*os.File{nil}
-	for _, c := range []struct {
-		b    []byte
-		fds  []*os.File
-		conn scripted
-		want string
-	}{
-		{nil, nil, scripted{}, "send birth program: not one"},
-		{b, nil, scripted{}, "send birth program: 0 descriptors are not what it was encoded for"},
-		{b, append(one, nil, nil, nil), scripted{}, "send birth program: 4 descriptors are not what it was encoded for"},
-		{b, one, scripted{err: unix.EPIPE}, "send birth program: broken pipe"},
-	} {
-		if err := Send(&c.conn, c.b, c.fds); err == nil || err.Error() != c.want {
-			t.Errorf("error %v, want %s", err, c.want)
-		}
-	}
-}
