@@ -125,11 +125,18 @@ func (c *compiler) tree() error {
 	return nil
 }
 
-// pivot makes the root the root of the mount namespace, and lets go of the old one.
+// pivot makes the root the root of the mount namespace. The old one is empty and read-only, which is what hides a directory:
+// it is put on one that is to be hidden. Unmounting it instead takes as long as every processor needs to notice.
 func (c *compiler) pivot() {
 	c.call("enter the root", linux.SysFchdir, c.root)
+	done := c.p.Label()
+	if hidden := c.hiddenByOldRoot(); hidden != "" {
+		c.call("make it the root, and hide "+hidden+" with the old one", linux.SysPivotRoot, str("."), str(inside(hidden))).
+			On(done, 0).Allow(unix.ENOENT, unix.ENOTDIR, unix.EINVAL)
+	}
 	c.call("make it the root", linux.SysPivotRoot, str("."), str("."))
 	c.call("let go of the old root", linux.SysUmount2, str("."), num(unix.MNT_DETACH))
+	c.p.Mark(done)
 	attr := uint64(0)
 	if c.spec.Root != nil && c.spec.Root.Readonly {
 		attr = unix.MOUNT_ATTR_RDONLY

@@ -34,6 +34,7 @@ func CompileInfra(r InfraRequest, facts Facts) (*Birth, error) {
 	c.user(&oci.Process{User: oci.User{UID: id, GID: id}}, capabilitySets{})
 	c.capabilities(capabilitySets{})
 	c.call("gain no new privileges", linux.SysPrctl, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
+	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
 	c.filter()
 	c.p.Rest()
 	return b, nil

@@ -17,7 +17,7 @@ const cloneFD = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PA
 func (c *compiler) readonlyPaths() {
 	for _, p := range c.spec.Linux.ReadonlyPaths {
 		after := c.p.Label()
-		at := c.findPath(p, after)
+		at := c.findPath(p, 0, after).OnError(after, unix.ENOTDIR)
 		tree := c.call("copy the mount of "+p, linux.SysOpenTree, at, str(""), num(cloneFD|unix.AT_RECURSIVE))
 		c.setattr("make the copy read-only", tree, false, linux.Attributes{Set: unix.MOUNT_ATTR_RDONLY})
 		c.attach("attach it on "+p, tree, at, "")
@@ -25,17 +25,32 @@ func (c *compiler) readonlyPaths() {
 	}
 }
 
-// maskedPaths hides files behind the null device and directories behind an empty one. Which of the two a path is, the
-// kernel says: it puts no file on a directory.
+// maskedPaths hides files behind the null device and directories behind an empty one. Nothing is copied before it is known
+// to be needed: a copy that ends unattached takes the kernel long to take apart.
 func (c *compiler) maskedPaths() {
 	for _, p := range c.spec.Linux.MaskedPaths {
-		after := c.p.Label()
-		at := c.findPath(p, after)
-		null := c.nullMount(p)
-		c.attach("hide file "+p, null, at, "").On(after, 0).Allow(unix.EINVAL, unix.ENOTDIR)
-		c.attach("hide directory "+p, c.emptyMount(p), at, "")
+		if p == c.hiddenByOldRoot() {
+			continue
+		}
+		after, file := c.p.Label(), c.p.Label()
+		dir := c.findPath(p, unix.O_DIRECTORY, after).OnError(file, unix.ENOTDIR)
+		c.attach("hide directory "+p, c.emptyMount(p), dir, "").On(after, 0)
+		c.p.Mark(file)
+		at := c.findPath(p, 0, after).OnError(after, unix.ENOTDIR)
+		c.attach("hide file "+p, c.nullMount(p), at, "")
 		c.p.Mark(after)
 	}
+}
+
+// hiddenByOldRoot is the directory that the old root hides, as pivot says. It must be in a mount that is the program's alone,
+// as pivot_root takes names, and no descriptors.
+func (c *compiler) hiddenByOldRoot() string {
+	const firmware = "/sys/firmware"
+	base, _, ok := c.within(inside(firmware))
+	if c.emptyRoot && ok && base.fresh && base.path == "sys" && slices.Contains(c.spec.Linux.MaskedPaths, firmware) {
+		return firmware
+	}
+	return ""
 }
 
 // emptyMount is a detached mount of an empty, read-only directory. Most programs start in one.
@@ -59,22 +74,13 @@ func (c *compiler) nullMount(p string) birth.Arg {
 }
 
 // findPath opens a path to be covered, and goes on at the label when there is none.
-func (c *compiler) findPath(p string, absent birth.Label) birth.Arg {
+func (c *compiler) findPath(p string, flags uint64, absent birth.Label) birth.Result {
 	name := c.target(p)
 	base, rest, ok := c.within(name)
-	switch {
-	case !ok || !base.fresh:
-		return c.findRacing(p, name, absent)
-	case rest == "":
-		return base.fd
-	default:
-		return c.openIn("find "+p, base.fd, rest, unix.O_PATH, resolveFresh).OnError(absent, unix.ENOENT, unix.ENOTDIR)
+	if ok && base.fresh && rest != "" {
+		return c.openIn("find "+p, base.fd, rest, unix.O_PATH|flags, resolveFresh).OnError(absent, unix.ENOENT)
 	}
-}
-
-func (c *compiler) findRacing(p, name string, absent birth.Label) birth.Arg {
-	c.openIn("look for "+p, c.root, name, unix.O_PATH, resolveAny).OnError(absent, unix.ENOENT, unix.ENOTDIR).Allow(unix.EAGAIN)
-	return c.openRacing("find "+p, c.root, name)
+	return c.openIn("find "+p, c.root, name, unix.O_PATH|flags, resolveAny).OnError(absent, unix.ENOENT)
 }
 
 // sysctls are written through a procfs that the program has mounted itself: no other file can be in its place.

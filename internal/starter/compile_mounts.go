@@ -79,7 +79,7 @@ func (c *compiler) mount(m oci.SpecMount, o options) (fd birth.Arg, fresh bool, 
 	case o.bind:
 		fd = c.p.FD(fdMount(m.Destination))
 		what = "mount on " + m.Destination
-	case m.Type == "cgroup" && len(c.facts.Cgroups) > 0:
+	case m.Type == "cgroup" && !c.facts.Unified:
 		return c.cgroupTree(m, o), true, nil
 	case m.Type == "cgroup":
 		m.Type = "cgroup2"

@@ -163,8 +163,11 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Pro
 		switch {
 		case e.State == birth.Executed && !d.running:
 			return nil, errDied
-		case e.State == birth.Executed, e.State == birth.Resting:
+		case e.State == birth.Executed:
 			return d.finish(c, b, proc)
+		case e.State == birth.Resting:
+			d.running = true // the end of file that follows says that it has let go of everything
+			continue
 		}
 		if err := d.told(ctx, c, proc, e); err != nil {
 			closeFiles(e.FDs)

@@ -14,7 +14,8 @@ type Facts struct {
 	Files   map[string]bool   // destinations of bind mounts whose source is not a directory
 	Targets map[string]string // destinations whose place in the root file system has another name, free of symlinks
 
-	Cgroups []Hierarchy // version 1: what a cgroup mount shows; none is version 2
+	Unified bool        // the host has cgroups of version 2 alone
+	Cgroups []Hierarchy // version 1: what a cgroup mount shows
 
 	Stdin, Stdout, Stderr bool // are given; the others are the null device
 }

@@ -18,7 +18,7 @@ import (
 // prepare opens and makes what a container's program needs: namespaces to join, detached mounts, mount points in the
 // root, which no process has yet.
 func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
-	f := Facts{LastCap: n.lastCap, Files: map[string]bool{}, Targets: map[string]string{}}
+	f := Facts{LastCap: n.lastCap, Unified: len(n.cgroups) == 0, Files: map[string]bool{}, Targets: map[string]string{}}
 	d.add(fdRootfs, r.Rootfs)
 	d.addAll(r.Cgroups)
 	d.stdio(&f, r.Stdin, r.Stdout, r.Stderr)

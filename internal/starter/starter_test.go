@@ -147,3 +147,16 @@ func TestTrue(t *testing.T) {
 		t.Fatalf("exit %v, output %q", o.status, o.out)
 	}
 }
+
+// reapStage reaps the first stage of a birth that forked, as the keeper does.
+func reapStage(t testing.TB) {
+	t.Helper()
+	for {
+		var status unix.WaitStatus
+		_, err := unix.Wait4(-1, &status, unix.WALL|unix.WNOHANG, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		return
+	}
+}
