@@ -119,9 +119,18 @@ func (s *Store) swap(t *table, key Key, current, next Object, lazy bool) (Object
 	return next, s.enqueue(key, next, lazy), nil
 }
 
-// Remove takes an object away, whatever its finalizers say, if check (which may be nil) has no objection. It returns the
-// last value.
+// Delete ends what an object waits for but its finalizers: it is gone, or goes with the last of them. check (which may be
+// nil) can object. This is the last word of a deletion that began with a deletionTimestamp, and a whole one without.
+func (s *Store) Delete(key Key, check func(current Object) error) (Object, Commit, error) {
+	return s.end(key, check, false)
+}
+
+// Remove takes an object away whatever its finalizers say: to take a creation back.
 func (s *Store) Remove(key Key, check func(current Object) error) (Object, Commit, error) {
+	return s.end(key, check, true)
+}
+
+func (s *Store) end(key Key, check func(current Object) error, force bool) (Object, Commit, error) {
 	return s.Update(key, func(current Object) (Object, error) {
 		if check != nil {
 			if err := check(current); err != nil {
@@ -134,7 +143,9 @@ func (s *Store) Remove(key Key, check func(current Object) error) (Object, Commi
 			last.SetDeletionTimestamp(&at)
 		}
 		last.SetDeletionGracePeriodSeconds(&none)
-		last.SetFinalizers(nil)
+		if force {
+			last.SetFinalizers(nil)
+		}
 		return last, nil
 	})
 }

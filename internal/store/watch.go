@@ -18,7 +18,9 @@ type WatchOptions struct {
 	Match     func(obj Object) bool // nil = every one; an object that stops matching is reported as deleted
 	Since     uint64                // writes after this version; 0 = after now
 	Initial   bool                  // first every object there is, as ADDED; Since is then not looked at
-	Bookmarks bool                  // now and then an object with nothing but a version; the first one ends what Initial sends
+	Bookmarks bool                  // now and then an object with nothing but a version
+
+	MarkInitial bool // such an object, with an annotation that says so, ends what Initial sends
 }
 
 const (
@@ -81,7 +83,7 @@ func (w *watcher) run(ctx context.Context) {
 			}
 		}
 		w.initial = nil
-		if w.Bookmarks && !w.send(ctx, w.bookmark(true)) {
+		if w.MarkInitial && !w.send(ctx, w.bookmark(true)) {
 			return
 		}
 	}

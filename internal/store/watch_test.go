@@ -55,7 +55,7 @@ func TestWatch(t *testing.T) {
 	s := fresh(t)
 	mustCreate(t, s, pod("default", "a"))
 	now := mustWatch(t, s, WatchOptions{})
-	initial := mustWatch(t, s, WatchOptions{Initial: true, Bookmarks: true})
+	initial := mustWatch(t, s, WatchOptions{Initial: true, MarkInitial: true})
 	label(t, s, "default", "a", "x")
 	mustCreate(t, s, pod("other", "b"))
 	if _, _, err := s.Remove(Key{"pods", "default", "a"}, nil); err != nil {

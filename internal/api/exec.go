@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/exec"
+
+	"github.com/hull-pods/hull/internal/api/stream"
+	"github.com/hull-pods/hull/internal/store"
+)
+
+// exec runs a command in a container, its streams on the upgraded connection.
+func (s *Server) exec(w http.ResponseWriter, r *http.Request) error {
+	var o corev1.PodExecOptions
+	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
+		return badRequest(err.Error())
+	}
+	pod, container, err := s.target(r, o.Container)
+	if err != nil {
+		return err
+	}
+	if len(o.Command) == 0 {
+		return badRequest("you must specify at least one command for the container")
+	}
+	ends := stream.Ends{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr && !o.TTY, TTY: o.TTY}
+	id, ok := running(pod, container)
+	if !ok {
+		http.Error(w, fmt.Sprintf("container not found (%q)", container), http.StatusInternalServerError)
+		return nil
+	}
+	return s.session(w, r, stream.Exec, ends, func(ctx context.Context, st stream.Streams) error {
+		code, err := s.cfg.Runtime.Exec(ctx, id, o.Command, st)
+		if err == nil && code != 0 {
+			err = exec.CodeExitError{Err: fmt.Errorf("exit status %d", code), Code: code}
+		}
+		return err
+	})
+}
+
+// attach connects to a running container's own streams.
+func (s *Server) attach(w http.ResponseWriter, r *http.Request) error {
+	var o corev1.PodAttachOptions
+	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
+		return badRequest(err.Error())
+	}
+	pod, container, err := s.target(r, o.Container)
+	if err != nil {
+		return err
+	}
+	id, ok := running(pod, container)
+	if !ok {
+		http.Error(w, fmt.Sprintf("container %s not found in pod %s", container, pod.Name+"_"+pod.Namespace), http.StatusInternalServerError)
+		return nil
+	}
+	// Whether there is a terminal was decided when the container was made; which streams the client has, when it asked.
+	ends := stream.Ends{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr && !o.TTY, TTY: o.TTY}
+	tty := ttyOf(pod, container)
+	return s.session(w, r, stream.Attach, ends, func(ctx context.Context, st stream.Streams) error {
+		st.TTY = tty
+		return s.cfg.Runtime.Attach(ctx, id, st)
+	})
+}
+
+// target is the Pod and the container that a request names.
+func (s *Server) target(r *http.Request, name string) (*corev1.Pod, string, error) {
+	pod, err := store.Get[*corev1.Pod](s.cfg.Store, r.PathValue("namespace"), r.PathValue("name"))
+	if err != nil {
+		return nil, "", err
+	}
+	container, err := containerOf(pod, name)
+	return pod, container, err
+}
+
+func ttyOf(pod *corev1.Pod, container string) bool {
+	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for _, c := range list {
+			if c.Name == container {
+				return c.TTY
+			}
+		}
+	}
+	return false
+}
+
+// session upgrades the connection if there is anything to carry on it.
+func (s *Server) session(w http.ResponseWriter, r *http.Request, verb stream.Verb, ends stream.Ends, run stream.Session) error {
+	if !ends.Stdin && !ends.Stdout && !ends.Stderr {
+		return badRequest("you must specify at least 1 of stdin, stdout, stderr")
+	}
+	ctx, cancel := s.until(r.Context())
+	defer cancel()
+	stream.Serve(w, r.WithContext(ctx), verb, ends, run)
+	return nil
+}

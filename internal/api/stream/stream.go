@@ -1,0 +1,103 @@
+// Package stream upgrades a request to a session of streams: SPDY, and the WebSocket protocols that kubectl and the kubelet's
+// clients speak. What runs at the other end of the streams is a function of the caller's.
+package stream
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+)
+
+const (
+	idleTimeout   = 4 * time.Hour // as the kubelet's
+	streamTimeout = 30 * time.Second
+)
+
+// Size of a terminal, in characters.
+type Size struct{ Width, Height uint16 }
+
+// Streams are the ends that a client holds of a session. Nil ends are not connected.
+type Streams struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	TTY            bool
+	Resize         <-chan Size
+}
+
+// Ends says which streams a client has. With a terminal there is no stderr of its own.
+type Ends struct{ Stdin, Stdout, Stderr, TTY bool }
+
+// Session is what happens at the other end. Its error is the client's last word: nil for success, an [exec.CodeExitError]
+// for a command that ended with a code, anything else for a failure of ours.
+type Session func(ctx context.Context, st Streams) error
+
+// Verb is what a session is called in errors.
+type Verb string
+
+// The verbs.
+const (
+	Exec   Verb = "error executing command in container"
+	Attach Verb = "error attaching to container"
+)
+
+// Serve upgrades the connection and lets run have its streams. When the client goes, the context ends.
+func Serve(w http.ResponseWriter, r *http.Request, verb Verb, ends Ends, run Session) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	hw := &hijacker{ResponseWriter: w, gone: cancel}
+	r = r.WithContext(ctx)
+	if wantsClose(r) {
+		serveWebSocket(hw, r, verb, ends, run)
+		return
+	}
+	protocols := []string{remotecommand.StreamProtocolV4Name, remotecommand.StreamProtocolV3Name, remotecommand.StreamProtocolV2Name, remotecommand.StreamProtocolV1Name}
+	o := remotecommand.Options{Stdin: ends.Stdin, Stdout: ends.Stdout, Stderr: ends.Stderr, TTY: ends.TTY}
+	if verb == Attach {
+		remotecommand.ServeAttach(hw, r, bridge(run), "", "", "", &o, idleTimeout, streamTimeout, protocols)
+		return
+	}
+	remotecommand.ServeExec(hw, r, bridge(run), "", "", "", nil, &o, idleTimeout, streamTimeout, protocols)
+}
+
+// bridge lets Kubernetes' streaming call a function with our streams.
+type bridge Session
+
+// ExecInContainer is called when the client's streams are there.
+func (b bridge) ExecInContainer(ctx context.Context, _, _, _ string, _ []string, in io.Reader, out, errw io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
+	st := Streams{Stdin: in, TTY: tty}
+	// A nil WriteCloser must not become a Writer that is not nil.
+	if out != nil {
+		st.Stdout = out
+	}
+	if errw != nil {
+		st.Stderr = errw
+	}
+	if resize != nil {
+		st.Resize = sizes(ctx, resize)
+	}
+	return b(ctx, st)
+}
+
+// AttachContainer is the same for attach.
+func (b bridge) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader, out, errw io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize) error {
+	return b.ExecInContainer(ctx, "", "", "", nil, in, out, errw, tty, resize, 0)
+}
+
+// sizes passes on a terminal's sizes.
+func sizes(ctx context.Context, from <-chan remotecommand.TerminalSize) <-chan Size {
+	to := make(chan Size)
+	go func() {
+		defer close(to)
+		for size := range from {
+			select {
+			case to <- Size{Width: size.Width, Height: size.Height}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return to
+}
