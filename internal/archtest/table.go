@@ -18,29 +18,31 @@ var table = map[string][]string{
 	"cmd/hull-keeper": {"keeper"},
 	"cmd/toolbox":     {},
 
-	"cli":    {"client", "ui"},
+	"cli":    {"client", "ui", "api/v1alpha1"},
 	"client": {},
 	"ui":     {},
 
-	"daemon":  append([]string{"api", "cri", "pod", "volume", "store"}, below...),
-	"api":     {"store", "runtime", "image", "pod"},
-	"cri":     {"runtime", "image"},
-	"pod":     {"store", "volume", "runtime", "image"},
-	"volume":  {"store", "image", "linux"},
-	"store":   {},
-	"runtime": {"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux"},
-	"network": {"linux"},
-	"image":   {"linux"},
-	"oci":     {},
-	"seccomp": {"oci"},
-	"cgroup":  {"linux"},
-	"starter": {"birth", "fdconn", "linux", "oci", "keeper", "seccomp", "assets"},
-	"birth":   {"linux"},
-	"keeper":  {"fdconn", "linux"},
-	"logs":    {"linux"},
-	"fdconn":  {"linux"},
-	"linux":   {},
-	"assets":  {},
+	"daemon": append([]string{"api", "api/v1alpha1", "cri", "pod", "volume", "store"}, below...),
+	"api":    {"store", "runtime", "image", "pod", "api/v1alpha1"},
+	// What Hull's own verbs say on the wire: plain values, for server and client.
+	"api/v1alpha1": {},
+	"cri":          {"runtime", "image"},
+	"pod":          {"store", "volume", "runtime", "image"},
+	"volume":       {"store", "image", "linux"},
+	"store":        {},
+	"runtime":      {"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux"},
+	"network":      {"linux"},
+	"image":        {"linux"},
+	"oci":          {},
+	"seccomp":      {"oci"},
+	"cgroup":       {"linux"},
+	"starter":      {"birth", "fdconn", "linux", "oci", "keeper", "seccomp", "assets"},
+	"birth":        {"linux"},
+	"keeper":       {"fdconn", "linux"},
+	"logs":         {"linux"},
+	"fdconn":       {"linux"},
+	"linux":        {},
+	"assets":       {},
 
 	"undo":      {"failpoint"},
 	"failpoint": {},
@@ -52,6 +54,9 @@ var table = map[string][]string{
 // owner is the package of the table that a directory belongs to: "internal/pod/plan" is "pod", "cmd/hulld" is itself.
 func owner(dir string) string {
 	parts := strings.Split(dir, "/")
+	if dir == "internal/api/v1alpha1" {
+		return "api/v1alpha1"
+	}
 	if parts[0] == "internal" && len(parts) > 1 {
 		return parts[1]
 	}

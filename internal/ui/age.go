@@ -29,3 +29,18 @@ func Age(d time.Duration) string {
 		return fmt.Sprintf("%dy", h/24/365)
 	}
 }
+
+// Bytes writes a size with three digits or so, as "61.2 MB".
+func Bytes(n int64) string {
+	const k = 1000
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	size, u := float64(n), 0
+	for size >= k && u < len(units)-1 {
+		size /= k
+		u++
+	}
+	if u == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.3g %s", size, units[u])
+}

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
+	"github.com/hull-pods/hull/internal/client"
+)
+
+func (a *app) systemCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "system",
+		Short: "Start, stop, describe and check Hull itself",
+		Example: `  hull system info
+  hull system check --repair
+  hull system stop --delete-pods`,
+	}
+	cmd.AddCommand(a.systemStart(), a.systemStop(), a.systemInfo(), a.systemCheck())
+	return cmd
+}
+
+func (a *app) systemStart() *cobra.Command {
+	return &cobra.Command{
+		Use:   "start [-- HULLD-FLAG...]",
+		Short: "Start hulld, if it does not run",
+		Example: `  hull system start
+  hull system start -- --pod-max-pids 1000`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, running := a.running(); running {
+				a.printf("hulld is running (root %s, state %s)\n", a.root, a.state)
+				return nil
+			}
+			return a.start(cmd.Context(), args)
+		},
+	}
+}
+
+func (a *app) systemStop() *cobra.Command {
+	var deletePods bool
+	cmd := &cobra.Command{
+		Use:   "stop [--delete-pods]",
+		Short: "Stop Hull; refused while Pods run, unless they may be deleted",
+		Example: `  hull system stop
+  hull system stop --delete-pods`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.stop(cmd.Context(), deletePods)
+		},
+	}
+	cmd.Flags().BoolVar(&deletePods, "delete-pods", false, "delete all Pods first")
+	return cmd
+}
+
+func (a *app) stop(ctx context.Context, deletePods bool) error {
+	c, running := a.running()
+	if running {
+		q := url.Values{}
+		if deletePods {
+			q.Set("deletePods", "true")
+		}
+		if err := c.Do(ctx, client.Request{Method: "POST", Path: own("stop"), Query: q}, nil); err != nil {
+			return err
+		}
+	}
+	stopped, err := a.stopKeeper(ctx)
+	if err != nil {
+		return err
+	}
+	if !running && !stopped {
+		a.printf("hulld is not running\n")
+		return nil
+	}
+	a.printf("stopped\n")
+	return nil
+}
+
+// stopKeeper asks the keeper to end, which it does when hulld has ended and nothing that it keeps lives. It reports false
+// when there is no keeper.
+func (a *app) stopKeeper(ctx context.Context) (bool, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unixpacket", filepath.Join(a.state, "keeper.sock"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("talk to hull-keeper: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if _, err := conn.Write([]byte(`{"do":"stop"}`)); err != nil {
+		return false, fmt.Errorf("talk to hull-keeper: %w", err)
+	}
+	var answer struct {
+		Error  string `json:"error"`
+		Live   int    `json:"live"`
+		Keeper struct {
+			Ends bool `json:"ends"`
+		} `json:"keeper"`
+	}
+	if err := json.NewDecoder(conn).Decode(&answer); err != nil {
+		return false, fmt.Errorf("hull-keeper's answer: %w", err)
+	}
+	if answer.Error != "" {
+		return false, errors.New(answer.Error)
+	}
+	if !answer.Keeper.Ends {
+		return false, fmt.Errorf("hulld has stopped, but hull-keeper stays: %d processes that it keeps are alive", answer.Live)
+	}
+	return true, nil
+}
+
+func (a *app) systemInfo() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "info",
+		Short:   "Show what this Hull is, and where it has its things",
+		Example: "  hull system info -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			var info v1alpha1.Info
+			if err := c.Do(cmd.Context(), client.Request{Path: own("info")}, &info); err != nil {
+				return err
+			}
+			if output != "" {
+				return a.printAs(output, &info)
+			}
+			for _, l := range [][2]string{
+				{"Version", info.HullVersion}, {"Node", info.Node}, {"Kernel", info.Kernel}, {"Cgroups", info.Cgroups},
+				{"Root", info.Root}, {"State", info.State}, {"Instance", info.Instance},
+				{"hulld", fmt.Sprintf("PID %d, since %s", info.PID, info.StartedAt.Local().Format("2006-01-02 15:04:05"))},
+				{"Pods", fmt.Sprintf("%d, with %d containers", info.Pods, info.Containers)}, {"Images", fmt.Sprint(info.Images)},
+				{"Pod addresses", strings.Trim(info.IPv4+", "+info.IPv6, ", ")},
+			} {
+				a.printf("%-15s%s\n", l[0]+":", l[1])
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
+	return cmd
+}
+
+func (a *app) systemCheck() *cobra.Command {
+	var repair bool
+	cmd := &cobra.Command{
+		Use:   "check [--repair]",
+		Short: "Look for what has no owner or stands in Hull's way, and repair it",
+		Example: `  hull system check
+  hull system check --repair`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			q := url.Values{}
+			if repair {
+				q.Set("repair", "true")
+			}
+			var report v1alpha1.CheckReport
+			if err := c.Do(cmd.Context(), client.Request{Method: "POST", Path: own("check"), Query: q}, &report); err != nil {
+				return err
+			}
+			return a.printFindings(report.Findings)
+		},
+	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "remove what nobody owns, and put back what is Hull's own")
+	return cmd
+}
+
+func (a *app) printFindings(findings []v1alpha1.Finding) error {
+	if len(findings) == 0 {
+		a.printf("everything is in order\n")
+		return nil
+	}
+	open := 0
+	for _, f := range findings {
+		switch {
+		case f.Repaired:
+			a.printf("repaired: %s\n", f.What)
+		case f.Error != "":
+			a.printf("found:    %s\n          could not be repaired: %s\n", f.What, f.Error)
+			open++
+		default:
+			a.printf("found:    %s\n", f.What)
+			open++
+		}
+		if f.Advice != "" && !f.Repaired {
+			a.printf("          %s\n", f.Advice)
+		}
+	}
+	if open > 0 {
+		return fmt.Errorf("%d things are not in order", open)
+	}
+	return nil
+}
