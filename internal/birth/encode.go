@@ -56,6 +56,7 @@ func (p *Program) Encode(arch linux.Arch) ([]byte, error) {
 	if err := e.rules(starts); err != nil {
 		return nil, fmt.Errorf("program %s: %w", p.name, err)
 	}
+	e.bytesAt(nil, 8) // where steps are aligned
 	b, err := e.image.encode()
 	if err != nil {
 		return nil, fmt.Errorf("program %s: %w", p.name, err)

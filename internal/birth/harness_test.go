@@ -95,8 +95,17 @@ type process struct {
 
 func start(t *testing.T, arch linux.Arch, attr *syscall.SysProcAttr) *process {
 	t.Helper()
+	return startOn(t, arch, attr, func(int) error { return nil })
+}
+
+// startOn is start with something done to its socket before.
+func startOn(t *testing.T, arch linux.Arch, attr *syscall.SysProcAttr, prepare func(socket int) error) *process {
+	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := prepare(pair[1]); err != nil {
 		t.Fatal(err)
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")

@@ -70,9 +70,7 @@ _start:
 	mov	edi, SOCKET		# the socket
 	mov	esi, 2			# F_SETFD
 	mov	edx, 1			# FD_CLOEXEC
-	syscall			# call
-	test	eax, eax		# was there a descriptor 3?
-	jnz	give_up			# no: nobody to obey
+	syscall				# call: without a descriptor 3, recvmsg will say so
 
 	# One region at a fixed address; pages that are not touched cost nothing.
 	mov	eax, 9			# mmap
@@ -82,7 +80,7 @@ _start:
 	mov	r10d, 0x104022		# MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE
 	mov	r8, -1			# no file
 	xor	r9d, r9d		# at no offset
-	syscall			# call
+	syscall				# call
 	mov	ebx, REGION		# rbx: the region, from here on
 	cmp	rax, rbx		# is it where it must be?
 	jne	give_up			# no: no memory, or something lies there
@@ -111,7 +109,7 @@ receive:
 	mov	edi, SOCKET		# from the socket
 	mov	rsi, rsp		# into the msghdr
 	mov	edx, 0x40000000		# MSG_CMSG_CLOEXEC
-	syscall			# call
+	syscall				# call
 	mov	rcx, [rsp + 40]		# msg_controllen: what came
 	mov	edx, [rsp + 48]		# msg_flags
 	add	rsp, 72			# done with msghdr and iovec
@@ -145,8 +143,6 @@ header:
 	mov	ebp, [rbx + STEPS]	# offset of the steps
 	cmp	ebp, HEADER		# is it behind the header?
 	jb	refuse			# no
-	test	ebp, 7			# is it a multiple of 8?
-	jnz	refuse			# no
 	mov	r12d, [rbx + STEP_COUNT]	# r12: the number of steps, from here on
 	mov	r13, r12		# the steps,
 	shl	r13, 6			# of 64 bytes,
@@ -235,7 +231,7 @@ push_argument:
 	mov	rax, rdi		# no: the result is the first argument
 	jmp	store			# without a call
 make_call:
-	syscall			# call
+	syscall				# call
 store:
 	mov	ecx, [r15 + INTO]	# where the result goes
 	mov	[rbx + rcx], eax	# it goes there
@@ -274,7 +270,7 @@ give_up:
 	mov	edi, 2			# status
 exit:
 	mov	eax, 231		# exit_group
-	syscall			# call
+	syscall				# call
 
 	# report sends the words edi, esi, edx and returns what write returns.
 report:
@@ -286,7 +282,7 @@ report:
 	mov	edi, SOCKET		# to the socket
 	mov	rsi, rsp		# the words
 	mov	edx, 12			# three of four bytes
-	syscall			# call
+	syscall				# call
 	add	rsp, 16			# done with the words
 	ret				# rax: 12 if they were sent
 
@@ -298,7 +294,7 @@ rest:
 	mov	rsi, rsp		# the set
 	xor	edx, edx		# the old mask is of no interest
 	mov	r10d, 8			# size of a set
-	syscall			# call
+	syscall				# call
 	xor	edx, edx		# third word of the report
 	xor	esi, esi		# second
 	mov	edi, RESTING		# first
@@ -310,18 +306,18 @@ rest:
 	xor	edi, edi		# from the first descriptor
 	mov	esi, -1			# to the last
 	xor	edx, edx		# no flags
-	syscall			# call
+	syscall				# call
 	mov	eax, 11			# munmap
 	mov	edi, REGION		# the region
 	mov	esi, REGION_SIZE	# all of it
-	syscall			# call
+	syscall				# call
 reap:
 	mov	eax, 61			# wait4
 	mov	rdi, -1			# any child
 	xor	esi, esi		# its status is of no interest
 	mov	edx, 1			# WNOHANG
 	xor	r10d, r10d		# nor is what it used
-	syscall			# call
+	syscall				# call
 	test	eax, eax		# was there one?
 	jg	reap			# yes: perhaps another
 	mov	eax, 128		# rt_sigtimedwait
@@ -329,7 +325,7 @@ reap:
 	xor	esi, esi		# more about the signal is of no interest
 	xor	edx, edx		# for ever
 	mov	r10d, 8			# size of a set
-	syscall			# call
+	syscall				# call
 	xor	edi, edi		# status 0
 	cmp	eax, SIGTERM		# asked to end?
 	je	exit			# yes

@@ -258,7 +258,7 @@ func TestExec(t *testing.T) {
 		p.Call("what the test itself was started with", linux.SysCloseRange, Value(6), Value(-1), Value(0))
 		p.Call("standard output", linux.SysDup3, p.FD("out"), Value(1), Value(0))
 		p.FD("unused")
-		p.Exec("run sh", []string{"/bin/sh"}, Strings("sh", "-c", `echo ${#A} ${#B} ${#C} $0 "$1"; grep SigBlk /proc/self/status; ls /proc/self/fd`, "zero", "one two"),
+		p.Exec("run sh", []string{"/bin/sh"}, Strings("sh", "-c", `echo ${#A} ${#B} ${#C} $0 "$1"; grep SigBlk /proc/self/status; ls /proc/self/fd; test -S /proc/$$/fd/3 && echo still connected; :`, "zero", "one two"),
 			Environ("A="+big, "B="+big, "C="+big, "PATH=/usr/bin:/bin"))
 		h := start(t, arch, nil)
 		h.perform(p, map[string]*os.File{"out": w, "unused": w})

@@ -3,6 +3,7 @@ package birth
 import (
 	"encoding/binary"
 	"os"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -42,15 +43,21 @@ func TestRefuses(t *testing.T) {
 	target := func(i int) func(b []byte) []byte { return func(b []byte) []byte { return rules(b)[ruleSize*i+4:] } }
 
 	for name, spoil := range map[string]func(b []byte) []byte{
-		"no magic":                  set(header(0), 0),
-		"another architecture":      func(b []byte) []byte { b[2] ^= 'x' ^ 'a'; return b },
-		"another version":           func(b []byte) []byte { b[3]++; return b },
-		"size too small":            add(header(4), -8),
-		"size zero":                 set(header(4), 0),
-		"size above the limit":      set(header(4), controlOffset+1),
-		"size far above the limit":  set(header(4), 1<<32-1),
-		"steps in the header":       set(header(8), headerSize-8),
-		"steps not aligned":         add(header(8), 4),
+		"no magic":                 set(header(0), 0),
+		"another architecture":     func(b []byte) []byte { b[2] ^= 'x' ^ 'a'; return b },
+		"another version":          func(b []byte) []byte { b[3]++; return b },
+		"size too small":           add(header(4), -8),
+		"size zero":                set(header(4), 0),
+		"size above the limit":     set(header(4), controlOffset+1),
+		"size far above the limit": set(header(4), 1<<32-1),
+		"steps in the header":      set(header(8), headerSize-8),
+		"steps in the header, and all else in order": func(b []byte) []byte {
+			b = b[:headerSize]
+			for i, v := range []uint32{headerSize, headerSize - ruleSize, 0, 1} {
+				le.PutUint32(b[4+4*i:], v)
+			}
+			return b
+		},
 		"steps further on":          add(header(8), 8),
 		"steps far away":            set(header(8), 1<<32-8),
 		"one step more":             add(header(12), 1),
@@ -171,6 +178,56 @@ func TestIncomplete(t *testing.T) {
 			})
 		})
 	}
+	t.Run("credentials in the place of descriptors", func(t *testing.T) {
+		onEach(t, func(t *testing.T, arch linux.Arch) {
+			p := New("four")
+			for i := range 4 { // which take as many bytes as credentials
+				p.FD(itoa(i))
+			}
+			leave(p, 0)
+			b, err := p.Encode(arch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := startOn(t, arch, nil, func(s int) error { return unix.SetsockoptInt(s, unix.SOL_SOCKET, unix.SO_PASSCRED, 1) })
+			if err := h.conn.Send(b); err != nil {
+				t.Fatal(err)
+			}
+			h.fails(refused, unix.EINVAL)
+		})
+	})
+	t.Run("a last message that is too long", func(t *testing.T) {
+		onEach(t, func(t *testing.T, arch linux.Arch) {
+			m, err := decode(sound(t, arch))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.data = append(m.data, make([]byte, controlOffset-len(sound(t, arch)))...)
+			b, err := m.encode()
+			if err != nil || len(b) != controlOffset {
+				t.Fatal(len(b), err)
+			}
+			for _, extra := range []int{0, 8} {
+				h := start(t, arch, nil)
+				r, w := pipe(t)
+				last := controlOffset - messageBytes
+				if err := Send(h.conn, b[:last], []*os.File{w}); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.conn.Send(append(slices.Clone(b[last:]), make([]byte, extra)...)); err != nil {
+					t.Fatal(err)
+				}
+				if extra == 0 {
+					h.ends(0)
+				} else {
+					h.fails(refused, unix.EINVAL)
+				}
+				if got := all(t, r, w); (got == "") != (extra > 0) {
+					t.Errorf("with %d bytes too many: wrote %q", extra, got)
+				}
+			}
+		})
+	})
 	t.Run("part of a big one", func(t *testing.T) {
 		onEach(t, func(t *testing.T, arch linux.Arch) {
 			b, err := big.Encode(arch)

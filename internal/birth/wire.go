@@ -12,7 +12,7 @@ import (
 //
 //	 0  header  magic: 'H', 'I', the architecture's letter, the version
 //	    4       size of the image
-//	    8       offset of the steps, a multiple of 8
+//	    8       offset of the steps
 //	   12       number of steps
 //	   16       number of rules
 //	   20       size of the control data that bring the descriptors: below
@@ -87,11 +87,9 @@ func controlSize(n int) int {
 	return size
 }
 
-func (m *image) stepsOffset() int { return (headerSize + len(m.data) + 7) &^ 7 }
-
 func (m *image) encode() ([]byte, error) {
 	le := binary.LittleEndian
-	at := m.stepsOffset()
+	at := headerSize + len(m.data)
 	size := at + stepSize*len(m.steps) + ruleSize*len(m.rules)
 	if size > controlOffset {
 		return nil, fmt.Errorf("takes %d bytes of at most %d", size, controlOffset)
@@ -105,7 +103,6 @@ func (m *image) encode() ([]byte, error) {
 		b = le.AppendUint32(b, uint32(n))
 	}
 	b = append(b, m.data...)
-	b = b[:at]
 	for _, s := range m.steps {
 		b = le.AppendUint32(b, s.nr)
 		b = append(b, s.loads, s.rules)
@@ -144,7 +141,7 @@ func decode(b []byte) (*image, error) {
 		return nil, fmt.Errorf("birth program: says that it has %d bytes, has %d", size, len(b))
 	case control > controlMax:
 		return nil, errors.New("birth program: too many descriptors")
-	case at < headerSize || at%8 != 0 || at+stepSize*steps+ruleSize*rules != size:
+	case at < headerSize || at+stepSize*steps+ruleSize*rules != size:
 		return nil, errors.New("birth program: its parts do not make up the whole")
 	}
 	m.control = int(control)
