@@ -107,6 +107,15 @@ func (c *Client) Amend(ctx context.Context, key string, meta []byte) error {
 	return err
 }
 
+// Add gives the keeper duplicates of more descriptors of a record, after those that it has.
+func (c *Client) Add(ctx context.Context, key string, fds ...*os.File) error {
+	if len(fds) > MaxFDs {
+		return fmt.Errorf("add to %s: %d descriptors: %w", key, len(fds), errdefs.ErrOutOfRange)
+	}
+	_, err := c.call(ctx, "add to "+key, message{kind: kindAdd, keys: []string{key}}, fds...)
+	return err
+}
+
 // Forget drops records with their exits and descriptors. Keys that the keeper does not know are fine.
 func (c *Client) Forget(ctx context.Context, keys ...string) error {
 	for len(keys) > 0 {

@@ -129,6 +129,8 @@ func obey(c *Client, o order, fds []*os.File) (r report, files []*os.File) {
 		}
 	case "born":
 		err = c.Born(o.Key, o.PID)
+	case "add":
+		err = c.Add(ctx, o.Key, fds...)
 	case "amend":
 		err = c.Amend(ctx, o.Key, []byte(o.Meta))
 	case "forget":

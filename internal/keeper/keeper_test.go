@@ -69,7 +69,11 @@ func TestDescriptorsOutliveTheDaemon(t *testing.T) {
 	w := newWorld(t)
 	h := w.start()
 	r, wr := pipe(t)
-	h.do(order{Do: "register", Key: "c1", Meta: `{"a":1}`}, r, wr)
+	h.do(order{Do: "register", Key: "c1", Meta: `{"a":1}`}, r)
+	h.do(order{Do: "add", Key: "c1"}, wr)
+	if r, _ := h.try(order{Do: "add", Key: "c2"}, wr); !strings.Contains(r.Err, "not found") {
+		t.Errorf("add to nothing: %q", r.Err)
+	}
 	h.do(order{Do: "amend", Key: "c1", Meta: `{"a":2}`})
 	r.Close()
 	if _, err := wr.WriteString("kept"); err != nil {

@@ -121,8 +121,12 @@ func (k *Keeper) flush(l *link) {
 
 // handle is one message from the daemon. An error ends the connection; a request that cannot be done is answered instead.
 func (k *Keeper) handle(l *link, m *message, fds []int) error {
-	if m.kind == kindRegister {
+	switch m.kind {
+	case kindRegister:
 		k.answer(l, m, k.records.register(m.key(), m.meta, fds))
+		return nil
+	case kindAdd:
+		k.answer(l, m, k.records.add(m.key(), fds))
 		return nil
 	}
 	if len(fds) > 0 {

@@ -112,6 +112,24 @@ func (t *table) takeKept(pid int) *Exit {
 	return found
 }
 
+// add takes more descriptors over for a record, also when it fails.
+func (t *table) add(key string, fds []int) error {
+	e := t.entries[key]
+	var err error
+	switch {
+	case e == nil:
+		err = fmt.Errorf("record %s: %w", key, errdefs.ErrNotFound)
+	case len(e.fds)+len(fds) > MaxFDs:
+		err = fmt.Errorf("record %s: %d descriptors and %d more: %w", key, len(e.fds), len(fds), errdefs.ErrInvalidArgument)
+	}
+	if err != nil {
+		t.closeAll(fds)
+		return err
+	}
+	e.fds = append(e.fds, fds...)
+	return nil
+}
+
 func (t *table) amend(key string, meta []byte) error {
 	e := t.entries[key]
 	if e == nil {

@@ -40,6 +40,7 @@ const (
 	kindShutdown kind = 7
 	kindReady    kind = 8
 	kindCheck    kind = 9
+	kindAdd      kind = 10
 )
 
 // From the keeper.

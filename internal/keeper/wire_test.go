@@ -38,6 +38,7 @@ func examples() map[string]*message {
 		"shutdown":   with(kindShutdown, message{seq: 300}),
 		"ready":      with(kindReady, message{}),
 		"check":      with(kindCheck, message{seq: 5, keys: []string{"c1"}, pid: 4711}),
+		"add":        with(kindAdd, message{seq: 7, keys: []string{"c1"}}),
 		"welcome":    with(kindWelcome, message{version: 1}),
 		"done":       with(kindDone, message{seq: 1}),
 		"done-error": with(kindDone, message{seq: 1, class: "not-found", text: "record c1: not found"}),
