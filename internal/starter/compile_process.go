@@ -32,6 +32,7 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 		c.fork("fork into the PID namespace", 0)
 	}
 	if early {
+		c.session(p)
 		c.filter()
 	}
 	c.user(p, caps)
@@ -44,13 +45,23 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 	if fork && !early {
 		c.fork("fork into the PID namespace", 0)
 	}
+	if !early {
+		c.session(p)
+	}
 	c.command(p, len(c.facts.Filter) > 0 && !early)
 	return nil
 }
 
+// session is begun by the process that stays: the end of a session's first process hangs up its terminal.
+func (c *compiler) session(p *oci.Process) {
+	c.call("begin a session", linux.SysSetsid)
+	if p.Terminal {
+		c.call("make the terminal the controlling one", linux.SysIoctl, num(0), num(unix.TIOCSCTTY), num(0))
+	}
+}
+
 // stdio puts the three streams in their places.
 func (c *compiler) stdio(p *oci.Process) {
-	c.call("begin a session", linux.SysSetsid)
 	if p.Terminal {
 		if c.tty == nil {
 			c.tty = c.p.FD(fdTerminal)
@@ -58,7 +69,6 @@ func (c *compiler) stdio(p *oci.Process) {
 		for i, name := range stdioNames {
 			c.call("make the terminal its "+name, linux.SysDup3, c.tty, num(i), num(0))
 		}
-		c.call("make it the controlling terminal", linux.SysIoctl, num(0), num(unix.TIOCSCTTY), num(0))
 		if p.User.UID != 0 {
 			c.call("give it to the user", linux.SysFchown, num(0), num(p.User.UID), num(-1)).Allow(unix.EINVAL, unix.EPERM, unix.EROFS)
 		}

@@ -153,10 +153,24 @@ func reapStage(t testing.TB) {
 	t.Helper()
 	for {
 		var status unix.WaitStatus
-		_, err := unix.Wait4(-1, &status, unix.WALL|unix.WNOHANG, nil)
-		if err == unix.EINTR {
-			continue
+		if pid, err := unix.Wait4(-1, &status, unix.WALL|unix.WNOHANG, nil); err != unix.EINTR && pid <= 0 {
+			return
 		}
-		return
+	}
+}
+
+// reapAll reaps until a process has ended: the first of a PID namespace cannot while another of it is unreaped.
+func reapAll(t testing.TB, p *Process) {
+	t.Helper()
+	_ = p.PIDFD.Close()
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WALL, nil)
+		if pid == p.PID {
+			return
+		}
+		if err != nil && err != unix.EINTR {
+			t.Fatalf("wait for %d: %v", p.PID, err)
+		}
 	}
 }
