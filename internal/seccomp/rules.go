@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -53,11 +54,16 @@ func (r *ranges) add(first uint32, o outcome) {
 	}
 }
 
-// rangesOf cuts all numbers of an architecture into ranges of the same outcome. Numbers above an ABI's highest in the
-// profile get beyond.
-func rangesOf(m machineArch, p *oci.LinuxSeccomp, def, beyond uint32) (ranges, error) {
+// cutter cuts an architecture's numbers into ranges by a profile.
+type cutter struct {
+	profile *oci.LinuxSeccomp
+	def     outcome
+	tooNew  *outcome // of numbers above an ABI's highest in the profile; nil is no matter of its own
+}
+
+func (c *cutter) rangesOf(m machineArch) (ranges, error) {
 	var out ranges
-	above, err := out.addABI(m.abis[0], 0, p, def, beyond)
+	above, err := c.addABI(&out, m.abis[0], 0)
 	if err != nil {
 		return nil, err
 	}
@@ -66,53 +72,51 @@ func rangesOf(m machineArch, p *oci.LinuxSeccomp, def, beyond uint32) (ranges, e
 	}
 	// Above x86_64's own numbers are those with x32's bit, and the whole again with the uppermost bit, where there are none.
 	if len(m.abis) > 1 {
-		aboveX32, err := out.addABI(m.abis[1], x32Bit, p, def, beyond)
+		aboveX32, err := c.addABI(&out, m.abis[1], x32Bit)
 		if err != nil {
 			return nil, err
 		}
-		out.add(2*x32Bit, above)
-		out.add(3*x32Bit, aboveX32)
+		out.add(2*x32Bit, *cmp.Or(above, &c.def))
+		out.add(3*x32Bit, *cmp.Or(aboveX32, &c.def))
 		return out, nil
 	}
 	// Without x32 its numbers are another architecture's; not so -1, by which a tracer skips a syscall.
 	kill := outcome{action: retKillThread}
 	out.add(x32Bit, kill)
-	if above.action == beyond {
-		out.add(2*x32Bit, above)
+	if above != nil {
+		out.add(2*x32Bit, *above)
 		out.add(3*x32Bit, kill)
 	}
-	out.add(math.MaxUint32, outcome{action: def})
+	out.add(math.MaxUint32, c.def)
 	return out, nil
 }
 
-// addABI adds an ABI's ranges from base on, and returns the outcome of all that is above.
-func (r *ranges) addABI(a *abi, base uint32, p *oci.LinuxSeccomp, def, beyond uint32) (outcome, error) {
-	calls, highest, err := callsOf(a, p, def)
+// addABI adds an ABI's ranges from base on, and returns what is of numbers that are too new, if that is a matter.
+func (c *cutter) addABI(out *ranges, a *abi, base uint32) (above *outcome, err error) {
+	calls, highest, err := c.callsOf(a)
 	if err != nil {
-		return outcome{}, err
+		return nil, err
 	}
-	none := outcome{action: def}
-	r.add(base, none)
+	out.add(base, c.def)
 	for _, number := range slices.Sorted(maps.Keys(calls)) {
-		r.add(number, calls[number])
-		r.add(number+1, none)
+		out.add(number, calls[number])
+		out.add(number+1, c.def)
 	}
-	if highest == base || highest == 0 {
-		return none, nil
+	if highest&^x32Bit == 0 || c.tooNew == nil {
+		return nil, nil
 	}
-	above := outcome{action: beyond}
-	r.add(highest+1, above)
-	return above, nil
+	out.add(highest+1, *c.tooNew)
+	return c.tooNew, nil
 }
 
 // callsOf gathers what the profile says of each number of an ABI, and the highest number that it names.
-func callsOf(a *abi, p *oci.LinuxSeccomp, def uint32) (calls map[uint32]outcome, highest uint32, err error) {
+func (c *cutter) callsOf(a *abi) (calls map[uint32]outcome, highest uint32, err error) {
 	calls = map[uint32]outcome{}
 	add := func(number uint32, r rule) {
 		o, ok := calls[number]
 		switch {
 		case !ok:
-			o = outcome{action: def, wide: a.wide}
+			o = outcome{action: c.def.action, wide: a.wide}
 		case len(o.rules) == 0:
 			return // one without conditions is there
 		}
@@ -123,7 +127,7 @@ func callsOf(a *abi, p *oci.LinuxSeccomp, def uint32) (calls map[uint32]outcome,
 		}
 		calls[number] = o
 	}
-	for _, s := range p.Syscalls {
+	for _, s := range c.profile.Syscalls {
 		rules, err := rulesOf(a, s)
 		if err != nil {
 			return nil, 0, err
@@ -134,7 +138,7 @@ func callsOf(a *abi, p *oci.LinuxSeccomp, def uint32) (calls map[uint32]outcome,
 				highest = max(highest, number)
 			}
 			for _, r := range rules {
-				if r.action == def {
+				if r.action == c.def.action {
 					continue
 				}
 				if m, ok := a.muxed[name]; ok {
@@ -212,7 +216,7 @@ var operators = []oci.LinuxSeccompOperator{
 func (a *abi) cond(arg oci.LinuxSeccompArg) cond {
 	c := cond{arg: uint32(arg.Index), op: arg.Op, a: arg.Value}
 	if arg.Op == oci.OpMaskedEqual {
-		c.b = arg.ValueTwo
+		c.b = arg.ValueTwo & arg.Value
 	}
 	if !a.wide {
 		c.a, c.b = c.a&math.MaxUint32, c.b&math.MaxUint32

@@ -18,6 +18,7 @@ package seccomp
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -46,15 +47,15 @@ func Compile(p *oci.LinuxSeccomp, goarch string) (program []unix.SockFilter, fla
 	if err != nil {
 		return nil, 0, err
 	}
-	// Where the default is to let through, so is what is newer than the profile.
-	beyond := retErrno | uint32(unix.ENOSYS)
+	c := cutter{profile: p, def: outcome{action: def}}
 	switch p.DefaultAction {
-	case oci.ActAllow, oci.ActLog, oci.ActTrace:
-		beyond = def
+	case oci.ActAllow, oci.ActLog, oci.ActTrace: // these let through, also what is newer than the profile
+	default:
+		c.tooNew = &outcome{action: retErrno | uint32(unix.ENOSYS)}
 	}
 	var arches []archRanges
 	for _, m := range machine {
-		ranges, err := rangesOf(m, p, def, beyond)
+		ranges, err := c.rangesOf(m)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -77,13 +78,19 @@ const (
 	retTrace       = 0x7ff00000
 	retLog         = 0x7ffc0000
 	retAllow       = 0x7fff0000
+
+	maxErrno = 4095
 )
 
 func actionValue(action oci.LinuxSeccompAction, data *uint) (uint32, error) {
 	value := uint32(unix.EPERM)
 	if data != nil {
-		if *data > 0xffff {
-			return 0, fmt.Errorf("%s: errno %d does not fit 16 bits", action, *data)
+		limit := uint(math.MaxUint16)
+		if action == oci.ActErrno {
+			limit = maxErrno
+		}
+		if *data > limit {
+			return 0, fmt.Errorf("%s: errno %d is above %d", action, *data, limit)
 		}
 		value = uint32(*data)
 	}

@@ -1,5 +1,6 @@
 """Compile filters with libseccomp: one JSON object a line in, the program in hexadecimal a line out."""
 
+import errno
 import json
 import os
 import seccomp
@@ -11,16 +12,21 @@ OPS = {"NE": seccomp.NE, "LT": seccomp.LT, "LE": seccomp.LE, "EQ": seccomp.EQ, "
 
 def compile(want):
     f = seccomp.SyscallFilter(want["default"])
-    native = seccomp.Arch.NATIVE
-    for name in want["arches"]:
-        arch = getattr(seccomp.Arch, name)
+    native = int(seccomp.system_arch()) & 0xffffffff
+    arches = [getattr(seccomp.Arch, name) for name in want["arches"]]
+    for arch in arches:
         if not f.exist_arch(arch):
             f.add_arch(arch)
-    if not want["amd64"]:
-        f.remove_arch(native)
+    if native not in [int(arch) & 0xffffffff for arch in arches]:
+        f.remove_arch(seccomp.Arch.NATIVE)
     for rule in want["rules"]:
         args = [seccomp.Arg(a["index"], OPS[a["op"]], a["a"], a["b"]) for a in rule["args"]]
-        f.add_rule(rule["action"], rule["name"], *args)
+        try:
+            f.add_rule(rule["action"], rule["name"], *args)
+        except RuntimeError as err:
+            if f"errno = -{errno.EEXIST}" in str(err):
+                return ""  # the same conditions with two actions
+            raise RuntimeError(f"{rule} {want}") from err
     fd = os.memfd_create("bpf")
     with os.fdopen(fd, "wb+") as out:
         f.export_bpf(out)
