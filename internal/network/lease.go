@@ -28,6 +28,7 @@ type lease struct {
 	index  int32   // of the host's end; 0 when there is none
 	ending *ending // since Release
 	held   []held  // host ports
+	lost   []claim // those that somebody else took while no hulld held them
 }
 
 // ips are the addresses, IPv4 first.

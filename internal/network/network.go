@@ -199,11 +199,19 @@ func (n *Network) adopt() error {
 	return nil
 }
 
+// holdAgain binds a Pod's ports once more. One that somebody took meanwhile still goes to the Pod: Check says so.
 func (n *Network) holdAgain(l *lease) error {
 	if len(l.ips()) == 0 {
 		return nil // its processes have the ports
 	}
-	return holdAll(l)
+	var errs []error
+	for _, c := range claims(l) {
+		if err := holdOne(l, c); err != nil {
+			l.lost = append(l.lost, c)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // ownLinks are the host ends of this instance, by a look at all links.
@@ -339,6 +347,3 @@ func (n *Network) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// Check looks for what keeps Pods from talking, and says it in words. No problem is an empty list.
-func (n *Network) Check(ctx context.Context) ([]string, error) { return nil, errdefs.ErrNotImplemented }

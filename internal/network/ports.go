@@ -204,23 +204,30 @@ func (b *portBook) strike(l *lease) {
 	}
 }
 
-// holdAll binds a lease's ports on the host. A port that a process has is an error that names it.
+// holdAll binds a lease's ports on the host, all or none.
 func holdAll(l *lease) error {
 	for _, c := range claims(l) {
-		h, err := hold(c)
-		switch {
-		case err == nil:
-			l.held = append(l.held, h)
-		case cannotHold(err):
-		case errors.Is(err, unix.EADDRINUSE):
+		if err := holdOne(l, c); err != nil {
 			releaseAll(l)
-			return fmt.Errorf("host port %s is already used by %s: %w", c, whoHas(c), errdefs.ErrAlreadyExists)
-		default:
-			releaseAll(l)
-			return fmt.Errorf("claim host port %s: %w", c, err)
+			return err
 		}
 	}
 	return nil
+}
+
+// holdOne binds one. A port that a process has is an error that names it.
+func holdOne(l *lease, c claim) error {
+	h, err := hold(c)
+	switch {
+	case err == nil:
+		l.held = append(l.held, h)
+		return nil
+	case cannotHold(err):
+		return nil
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("host port %s is already used by %s: %w", c, whoHas(c), errdefs.ErrAlreadyExists)
+	}
+	return fmt.Errorf("claim host port %s: %w", c, err)
 }
 
 // cannotHold is a protocol or family without sockets here: SCTP is often a module that is not loaded, and its rules work

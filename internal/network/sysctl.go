@@ -83,7 +83,7 @@ func (s sysctls) forward6(log *slog.Logger) error {
 }
 
 func (s sysctls) keepListening(iface string, log *slog.Logger) error {
-	if iface == "all" || iface == "default" { // all changes nothing, and default would make Pods routers of the host
+	if iface == "all" || iface == "default" || iface == "lo" { // all changes nothing, and default would make Pods routers of the host
 		return nil
 	}
 	dir := "ipv6/conf/" + iface + "/"
