@@ -1,0 +1,163 @@
+// Package cgroup makes, limits, reads, kills and removes the control groups of one Hull, on v1, v2 and hybrid hosts alike.
+//
+// A group is named by its path below the hierarchies' roots, "hull/besteffort/pod<UID>/<container>", and exists in every
+// hierarchy at once. What the limits mean, and the device filter, are opencontainers/cgroups' business; making, joining and
+// removing are done here, because that is on the path of every start, where the library sleeps and repeats itself.
+//
+// On a hybrid host the v1 controllers are used and the v2 tree, which has none, is left alone: a container stays where
+// its parent is in it.
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+)
+
+// Config says where the groups of a Hull are.
+type Config struct {
+	Parent string // of all groups, below the root of each hierarchy: "hull"
+	Log    *slog.Logger
+
+	// Mounts replaces what the host has mounted, for tests of v2's files on a host without it.
+	Mounts []*mountinfo.Info
+}
+
+// hierarchy is one mounted tree of groups.
+type hierarchy struct {
+	names []string // controllers: "memory"; "name=systemd"; empty for v2
+	root  string   // where it is mounted
+}
+
+// Tree is all groups of a Hull. It holds no state: the kernel does.
+type Tree struct {
+	parent      string
+	log         *slog.Logger
+	unified     bool
+	hybrid      bool
+	hierarchies []hierarchy
+}
+
+// Open finds the hierarchies of this host.
+func Open(cfg Config) (*Tree, error) {
+	mounts := cfg.Mounts
+	if mounts == nil {
+		var err error
+		mounts, err = mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
+		if err != nil {
+			return nil, fmt.Errorf("find the cgroup hierarchies: %w", err)
+		}
+	}
+	t := &Tree{parent: cfg.Parent, log: cfg.Log}
+	var v2 string
+	seen := map[string]bool{}
+	for _, m := range mounts {
+		switch {
+		case m.FSType == "cgroup2" && v2 == "":
+			v2 = m.Mountpoint
+		case m.FSType == "cgroup" && !seen[m.VFSOptions]:
+			seen[m.VFSOptions] = true // a hierarchy may be mounted twice
+			t.hierarchies = append(t.hierarchies, hierarchy{names: controllers(m.VFSOptions), root: m.Mountpoint})
+		}
+	}
+	switch {
+	case len(t.hierarchies) > 0:
+		t.hybrid = v2 != ""
+	case v2 != "":
+		t.unified = true
+		t.hierarchies = []hierarchy{{root: v2}}
+	default:
+		return nil, errors.New("no cgroup hierarchy is mounted on this host")
+	}
+	return t, nil
+}
+
+// controllers are the superblock's options but for the flags that every file system has.
+func controllers(options string) []string {
+	var names []string
+	for o := range strings.SplitSeq(options, ",") {
+		if !slices.Contains([]string{"rw", "ro", "xattr", "clone_children", "noprefix", "none"}, o) && !strings.HasPrefix(o, "release_agent=") {
+			names = append(names, o)
+		}
+	}
+	return names
+}
+
+// Unified tells whether this host has v2 alone.
+func (t *Tree) Unified() bool { return t.unified }
+
+// Version is "v1", "v2" or "hybrid", for people.
+func (t *Tree) Version() string {
+	switch {
+	case t.unified:
+		return "v2"
+	case t.hybrid:
+		return "hybrid"
+	default:
+		return "v1"
+	}
+}
+
+// Group is one group of a Hull, which may or may not exist.
+type Group struct {
+	t    *Tree
+	path string // below the Hull's parent
+}
+
+// Load names a group below the Hull's parent.
+func (t *Tree) Load(path string) *Group { return &Group{t: t, path: filepath.Clean("/" + path)[1:]} }
+
+// Path is the group's path below the root of each hierarchy, beginning with a slash, as /proc/PID/cgroup shows it.
+func (g *Group) Path() string { return filepath.Join("/", g.t.parent, g.path) }
+
+func (g *Group) dir(h hierarchy) string { return filepath.Join(h.root, g.t.parent, g.path) }
+
+// of is the directory of one v1 controller, or of the group itself on v2; empty where the host has no such controller.
+func (g *Group) of(controller string) string {
+	for _, h := range g.t.hierarchies {
+		if g.t.unified || slices.Contains(h.names, controller) {
+			return g.dir(h)
+		}
+	}
+	return ""
+}
+
+// List names every group of this Hull that exists in any hierarchy, the deepest first. The parent itself is not in it.
+func (t *Tree) List() ([]string, error) {
+	found := map[string]bool{}
+	for _, h := range t.hierarchies {
+		top := filepath.Join(h.root, t.parent)
+		err := filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
+			if errors.Is(err, os.ErrNotExist) {
+				return nil // gone meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && path != top {
+				found[path[len(top)+1:]] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list cgroups: %w", err)
+		}
+	}
+	list := make([]string, 0, len(found))
+	for p := range found {
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b string) int {
+		if d := strings.Count(b, "/") - strings.Count(a, "/"); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	return list, nil
+}

@@ -1,0 +1,261 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/api"
+	"github.com/hull-pods/hull/internal/assets"
+	"github.com/hull-pods/hull/internal/cgroup"
+	"github.com/hull-pods/hull/internal/image"
+	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/network"
+	"github.com/hull-pods/hull/internal/pod"
+	"github.com/hull-pods/hull/internal/pod/spec"
+	"github.com/hull-pods/hull/internal/runtime"
+	"github.com/hull-pods/hull/internal/starter"
+	"github.com/hull-pods/hull/internal/store"
+	"github.com/hull-pods/hull/internal/volume"
+)
+
+// daemon is hulld: its pieces, in the order in which they are made.
+type daemon struct {
+	cfg     *config
+	log     *slog.Logger
+	started time.Time
+	stop    context.CancelCauseFunc
+
+	keeper  *keeper.Client
+	objects *store.Store
+	cgroups *cgroup.Tree
+	images  *image.Store
+	network *network.Network
+	starter *starter.Native
+	volumes *volume.Volumes
+	runtime *runtime.Runtime
+	pods    *pod.Pods
+	api     *api.Server
+	socket  net.Listener
+
+	closers []func() error // the last made is closed first
+}
+
+// errStopped is the cause of an end that somebody asked for.
+var errStopped = errors.New("asked to stop")
+
+func run(ctx context.Context, cfg *config, log *slog.Logger) (err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d := &daemon{cfg: cfg, log: log, started: time.Now(), stop: stop}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	return d.serve(ctx)
+}
+
+func (d *daemon) close() error {
+	var errs []error
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		errs = append(errs, d.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// then registers a piece that was opened, to be closed in its turn.
+func (d *daemon) then(c io.Closer) { d.closers = append(d.closers, c.Close) }
+
+// open makes every piece. What is independent and slow is made side by side: hulld serves within 150 ms.
+func (d *daemon) open(ctx context.Context) error {
+	for _, dir := range []string{d.cfg.root, d.cfg.state} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return err
+		}
+	}
+	if err := d.openKeeper(); err != nil {
+		return err
+	}
+	var side errgroup.Group
+	side.Go(func() (err error) {
+		d.objects, err = store.Open(filepath.Join(d.cfg.root, "objects.db"), d.log)
+		return err
+	})
+	side.Go(func() (err error) {
+		d.images, err = image.Open(ctx, image.Config{
+			Root: filepath.Join(d.cfg.root, "images"), RegistryConfig: d.cfg.registryConfig, Log: d.log,
+		})
+		return err
+	})
+	side.Go(func() (err error) {
+		d.network, err = network.Open(ctx, network.Config{
+			Instance: d.cfg.instance(), IPv4: d.cfg.ipv4, IPv6: d.cfg.ipv6,
+			StateDir: filepath.Join(d.cfg.state, "network"), Log: d.log,
+		})
+		return err
+	})
+	side.Go(func() (err error) {
+		d.cgroups, err = cgroup.Open(cgroup.Config{Parent: d.cfg.cgroupParent(), Log: d.log})
+		return err
+	})
+	side.Go(func() (err error) {
+		d.starter, err = starter.NewNative(starter.Config{Log: d.log})
+		return err
+	})
+	err := side.Wait()
+	d.closeOpened()
+	if err != nil {
+		return err
+	}
+	if err := d.openToolbox(ctx); err != nil {
+		return err
+	}
+	if err := d.openRuntime(ctx); err != nil {
+		return err
+	}
+	return d.openAPI()
+}
+
+// closeOpened registers those of the pieces made side by side that came to be.
+func (d *daemon) closeOpened() {
+	if d.objects != nil {
+		d.then(d.objects)
+	}
+	if d.images != nil {
+		d.then(d.images)
+	}
+	if d.network != nil {
+		d.then(d.network)
+	}
+	if d.starter != nil {
+		d.closers = append(d.closers, func() error { d.starter.Close(); return nil })
+	}
+}
+
+func (d *daemon) openKeeper() error {
+	number := os.Getenv(keeper.EnvFD)
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return errors.New("hulld is started by hull-keeper, its parent: run hull system start")
+	}
+	unix.CloseOnExec(fd)
+	if err := os.Unsetenv(keeper.EnvFD); err != nil {
+		return err
+	}
+	if d.keeper, err = keeper.Connect(os.NewFile(uintptr(fd), "keeper"), d.log); err != nil {
+		return err
+	}
+	d.then(d.keeper)
+	return nil
+}
+
+// toolboxName is the name of the image that comes with Hull.
+const toolboxName = "localhost/hull/toolbox:latest"
+
+func (d *daemon) openToolbox(ctx context.Context) error {
+	archive, version, ok := assets.Toolbox()
+	if !ok {
+		d.log.Debug("this build has no toolbox image")
+		return nil
+	}
+	_, err := d.images.Builtin(ctx, toolboxName, version, func() (io.ReadCloser, error) { return archive(), nil })
+	return err
+}
+
+func (d *daemon) openRuntime(ctx context.Context) (err error) {
+	d.runtime, err = runtime.Open(ctx, runtime.Config{
+		Instance: d.cfg.instance(), Root: d.cfg.root, State: d.cfg.state,
+		Network: d.network, Images: d.images, Cgroups: d.cgroups, Keeper: d.keeper,
+		Starters:   map[string]starter.Starter{"": d.starter},
+		LogMaxSize: d.cfg.logMaxSize, LogMaxFiles: d.cfg.logMaxFiles, Log: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.then(d.runtime)
+	d.volumes, err = volume.Open(volume.Config{
+		Root: filepath.Join(d.cfg.root, "volumes"), State: filepath.Join(d.cfg.state, "volumes"), Log: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.pods = pod.New(pod.Config{
+		Store: d.objects, Sandboxes: d.runtime, Containers: d.runtime, Images: d.images, Volumes: d.volumes,
+		NodeName: d.cfg.nodeName, HostIPs: hostIPs, Log: d.log,
+		Options: spec.Options{
+			LogRoot: d.cfg.logs, SeccompRoot: filepath.Join(d.cfg.root, "seccomp"), ClusterDomain: "cluster.local",
+			PodMaxPIDs: d.cfg.podMaxPIDs, MemoryCapacity: memoryCapacity(), CgroupV2: d.cgroups.Unified(),
+		},
+	})
+	return nil
+}
+
+func memoryCapacity() int64 {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return 0
+	}
+	return int64(info.Totalram) * int64(info.Unit)
+}
+
+func (d *daemon) openAPI() (err error) {
+	d.api, err = api.New(api.Config{
+		Store: d.objects, Node: d.cfg.nodeName, Version: api.Version{Hull: d.cfg.version},
+		Runtime: containers{d.runtime}, Images: d.images, System: system{d}, Sandboxes: sandboxes{d}, Log: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(d.cfg.state, "hull.sock")
+	// The keeper lets one hulld at a time live, so a socket that is there is a dead one's.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	old := unix.Umask(0o117)
+	d.socket, err = net.Listen("unix", path)
+	unix.Umask(old)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if g, err := user.LookupGroup("hull"); err == nil {
+		gid, err := strconv.Atoi(g.Gid)
+		if err != nil {
+			return fmt.Errorf("group hull has ID %q: %w", g.Gid, err)
+		}
+		return os.Chown(path, 0, gid)
+	}
+	return nil
+}
+
+// serve runs until somebody stops it, or the keeper dies: without it exits go unseen, and the next hulld must find out
+// what is left.
+func (d *daemon) serve(ctx context.Context) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return d.pods.Run(ctx) })
+	work.Go(func() error { return d.api.Serve(ctx, d.socket) })
+	work.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.keeper.Done():
+			return errors.New("hull-keeper has died")
+		}
+	})
+	if err := d.keeper.Ready(); err != nil {
+		d.stop(err)
+	}
+	d.log.Info("hulld serves", "root", d.cfg.root, "state", d.cfg.state, "instance", d.cfg.instance(),
+		"after", time.Since(d.started).Round(time.Millisecond))
+	return work.Wait()
+}
