@@ -90,3 +90,20 @@ func BenchmarkBare(b *testing.B) {
 		must(b, err)
 	}
 }
+
+func BenchmarkExec(b *testing.B) {
+	n := newNative(b)
+	lower := busyboxRoot(b)
+	must(b, os.WriteFile(filepath.Join(lower, "bin/tiny"), trueELF, 0o755))
+	s := spec(b, oci.Config{Args: []string{"sleep", "1000"}})
+	c := running(b, n, Request{Key: "c", Spec: s, Rootfs: rootfs(b, lower)})
+	process, err := oci.ExecProcess(s, oci.Exec{Args: []string{"/bin/tiny"}})
+	must(b, err)
+	for b.Loop() {
+		p, err := n.Exec(b.Context(), ExecRequest{Key: "e", Container: "c", PID: c.PID, PIDFD: c.PIDFD, Spec: s, Process: process})
+		if err != nil {
+			b.Fatal(err)
+		}
+		reapAll(b, p)
+	}
+}

@@ -108,7 +108,11 @@ func Compile(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 
 // tree mounts the root and everything in it.
 func (c *compiler) tree() error {
-	c.call("attach the root", linux.SysMoveMount, c.root, str(""), num(unix.AT_FDCWD), str("/"), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	at := "/"
+	if c.facts.Attach != "" {
+		at = c.facts.Attach
+	}
+	c.call("attach the root", linux.SysMoveMount, c.root, str(""), num(unix.AT_FDCWD), str(at), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	if err := c.allMounts(); err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ type delivery struct {
 	born    func(int) error
 	hooks   *hookRun
 	running bool
+	// children makes the processes our own children, which run reaps when it fails, but for the last: that is the caller's.
+	children bool
 }
 
 type cloneResult struct {
@@ -89,7 +91,7 @@ func (d *delivery) close() {
 // clone begins to make the process.
 func (d *delivery) clone(t template, o order) {
 	d.cloning = make(chan cloneResult, 1)
-	if !d.n.cfg.Own {
+	if !d.n.cfg.Own && !d.children {
 		o.flags |= unix.CLONE_PARENT
 	}
 	go func() {
@@ -120,6 +122,9 @@ func (d *delivery) run(ctx context.Context, b *Birth, p *oci.Process) (*Process,
 	}
 	c := r.c
 	defer c.close()
+	if d.children {
+		defer func() { _, _ = reapChild(c.pid) }() // the first stage, which ends as its child goes on, or is killed
+	}
 	stop := context.AfterFunc(ctx, c.kill)
 	defer stop()
 	proc, err := d.converse(ctx, c, b, p, image, fds)

@@ -6,7 +6,8 @@ import (
 
 // Facts is what a compilation takes from the host. With the same spec and facts, the same program comes out.
 type Facts struct {
-	LastCap int // the highest capability of this kernel
+	Attach  string // the host's directory on which the root is until pivot_root, for hooks; "" where nobody looks
+	LastCap int    // the highest capability of this kernel
 
 	Filter      []unix.SockFilter // the spec's seccomp profile, compiled
 	FilterFlags uint32

@@ -1,19 +1,169 @@
 package starter
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/birth"
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
 )
 
-// inside runs hooks in the container's namespaces.
+// compileHook is the program of a hook in the namespaces of a container that is being born: before pivot_root it sees the
+// host's files there, afterwards the container's.
+func compileHook(spec *oci.Spec, hook oci.Hook, facts Facts) (*Birth, error) {
+	ns, err := namespacesOf(spec)
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{p: birth.New("hook"), spec: spec, facts: facts, userns: ns.user()}
+	c.hide()
+	c.call("join the container's namespaces", linux.SysSetns, c.p.FD(fdContainer), num(ns.fresh|ns.joined))
+	if c.userns {
+		c.becomeRoot()
+	}
+	p := &oci.Process{Args: hook.Args, Env: hook.Env, Cwd: "/"}
+	if len(p.Args) == 0 {
+		p.Args = []string{hook.Path}
+	}
+	c.stdio(p)
+	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
+	c.call("enter /", linux.SysChdir, str("/"))
+	c.fork("fork into the PID namespace", 0)
+	c.session(p)
+	c.p.Tell("say that it will run", birth.Value(int32(tellRunning)))
+	c.call(stepExec, linux.SysExecve, str(hook.Path), birth.Strings(p.Args...), birth.Environ(p.Env...))
+	return &Birth{Program: c.p, Forks: true}, nil
+}
+
+// inside runs hooks in the container's namespaces, one after the other.
 func (h *hookRun) inside(ctx context.Context, what string, hooks []oci.Hook, state oci.State) error {
+	if len(hooks) == 0 {
+		return nil
+	}
+	input, err := json.Marshal(state)
+	if err != nil {
+		return fmt.Errorf("%s hooks: %w", what, err)
+	}
+	target, err := linux.PidfdOpen(state.Pid)
+	if err != nil {
+		return fmt.Errorf("%s hooks: %w", what, err)
+	}
+	defer func() { _ = target.Close() }()
 	for i, hook := range hooks {
-		_ = hook
-		return unsupported("%s hook %d", what, i+1)
+		output, err := h.one(ctx, hook, target, input)
+		if err != nil {
+			return hookError(fmt.Sprintf("%s hook %d", what, i+1), hook, err, output)
+		}
 	}
 	return nil
 }
 
-var _ = fmt.Sprint
+func (h *hookRun) one(ctx context.Context, hook oci.Hook, target *os.File, input []byte) (output []byte, err error) {
+	if hook.Timeout != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(*hook.Timeout)*time.Second)
+		defer cancel()
+	}
+	stdin, err := inputFile(input)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = stdin.Close() }()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer func() { _ = read.Close() }()
+	d := h.n.delivery("run hook " + hook.Path)
+	defer d.close()
+	d.children = true
+	d.clone(bare, order{name: "hull-init"})
+	d.add(fdContainer, target)
+	f := Facts{}
+	d.stdio(&f, stdin, write, write)
+	b, err := compileHook(h.r.Spec, hook, f)
+	if err != nil {
+		_ = write.Close()
+		return nil, err
+	}
+	p, err := d.run(ctx, b, &oci.Process{Args: []string{hook.Path}})
+	_ = write.Close()
+	if err != nil {
+		return nil, err
+	}
+	return waitHook(ctx, p, read)
+}
+
+// waitHook reads what a hook writes and waits for its end. It is a child of ours.
+func waitHook(ctx context.Context, p *Process, from *os.File) ([]byte, error) {
+	defer func() { _ = p.PIDFD.Close() }()
+	stop := context.AfterFunc(ctx, func() {
+		_ = linux.PidfdSignal(p.PIDFD, unix.SIGKILL)
+		_ = from.SetReadDeadline(time.Unix(1, 0)) // what it has started may hold the pipe
+	})
+	defer stop()
+	var output bytes.Buffer
+	_, rerr := io.Copy(&output, io.LimitReader(from, maxOutput))
+	if rerr == nil {
+		_, _ = io.Copy(io.Discard, from)
+	}
+	if err := linux.PidfdWait(p.PIDFD); err != nil {
+		return output.Bytes(), err
+	}
+	status, err := reapChild(p.PID)
+	switch {
+	case ctx.Err() != nil:
+		return output.Bytes(), ctx.Err()
+	case err != nil:
+		return output.Bytes(), err
+	case status != 0:
+		return output.Bytes(), fmt.Errorf("it ended with %s", describe(status))
+	}
+	return output.Bytes(), nil
+}
+
+func reapChild(pid int) (unix.WaitStatus, error) {
+	for {
+		var status unix.WaitStatus
+		_, err := unix.Wait4(pid, &status, unix.WALL, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("reap process %d: %w", pid, err)
+		}
+		return status, nil
+	}
+}
+
+func describe(s unix.WaitStatus) string {
+	if s.Signaled() {
+		return fmt.Sprintf("signal %v", s.Signal())
+	}
+	return fmt.Sprintf("exit status %d", s.ExitStatus())
+}
+
+// inputFile holds bytes to be read from the start.
+func inputFile(data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("hook state", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("hold the container's state: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "hook state")
+	if _, err := f.Write(data); err != nil {
+		return nil, errors.Join(fmt.Errorf("hold the container's state: %w", err), f.Close())
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, errors.Join(fmt.Errorf("hold the container's state: %w", err), f.Close())
+	}
+	return f, nil
+}
