@@ -20,6 +20,19 @@ import (
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 )
 
+// Reasons for which a container waits, in the kubelet's words.
+const (
+	CrashLoopBackOff  = "CrashLoopBackOff"
+	ErrImagePull      = "ErrImagePull"
+	ImagePullBackOff  = "ImagePullBackOff"
+	ErrImageNeverPull = "ErrImageNeverPull"
+	ImageInspectError = "ImageInspectError"
+	InvalidImageName  = "InvalidImageName"
+	CreateConfigError = "CreateContainerConfigError"
+	CreateError       = "CreateContainerError"
+	RunContainerError = "RunContainerError"
+)
+
 // Next returns what to do now, and when to ask again if nothing happens until then (zero: never). The status in pod is the
 // one computed last from the same Seen: a phase that is terminal there ends the Pod.
 func Next(pod *v1.Pod, seen Seen, now time.Time) (actions []Action, wake time.Time) {

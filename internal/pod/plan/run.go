@@ -207,7 +207,7 @@ func (p *planner) inCrashLoop(c *v1.Container) bool {
 	}
 	p.wakeAt(until)
 	p.wait(Action{
-		Kind: Wait, Name: c.Name, ID: last.ID, Reason: "CrashLoopBackOff",
+		Kind: Wait, Name: c.Name, ID: last.ID, Reason: CrashLoopBackOff,
 		Message: fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", last.Backoff, c.Name, Describe(p.pod)),
 	})
 	return true
@@ -222,14 +222,14 @@ func (p *planner) failedLately(c *v1.Container) bool {
 	}
 	p.wakeAt(retry)
 	w := p.seen.Waiting[c.Name]
-	if w.Reason != "ErrImagePull" {
+	if w.Reason != ErrImagePull {
 		return true
 	}
 	if shown := w.At.Add(pullErrorShown); shown.After(p.now) {
 		p.wakeAt(shown)
 		return true
 	}
-	p.wait(Action{Kind: Wait, Name: c.Name, Reason: "ImagePullBackOff", Message: PullBackoffMessage(c.Image, w)})
+	p.wait(Action{Kind: Wait, Name: c.Name, Reason: ImagePullBackOff, Message: PullBackoffMessage(c.Image, w)})
 	return true
 }
 

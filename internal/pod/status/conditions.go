@@ -20,8 +20,8 @@ const (
 	reasonSandbox        = "PodSandboxNotReady"
 )
 
-// ours tells whether a condition is computed here; others are kept as they are.
-func ours(t v1.PodConditionType) bool {
+// Ours tells whether a condition is computed here; others are kept as they are.
+func Ours(t v1.PodConditionType) bool {
 	switch t {
 	case v1.PodReadyToStartContainers, v1.PodInitialized, v1.PodReady, v1.ContainersReady, v1.PodScheduled:
 		return true
@@ -33,7 +33,7 @@ func ours(t v1.PodConditionType) bool {
 func conditions(pod *v1.Pod, seen *plan.Seen, s *v1.PodStatus) []v1.PodCondition {
 	var list []v1.PodCondition
 	for _, c := range pod.Status.Conditions {
-		if !ours(c.Type) {
+		if !Ours(c.Type) {
 			list = append(list, c)
 		}
 	}

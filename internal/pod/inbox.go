@@ -1,0 +1,54 @@
+package pod
+
+import (
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// inbox holds what a worker has yet to look at. Whoever puts something in never waits: of the object the last value
+// counts, that something happened in the runtime counts once, and there are no more results than actions.
+type inbox struct {
+	mu   sync.Mutex
+	mail mail
+	wake chan struct{}
+}
+
+// mail is what has come since the worker looked last.
+type mail struct {
+	pod     *v1.Pod // nil: no news
+	gone    bool    // the object is no longer in the store
+	results []result
+}
+
+func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+
+func (i *inbox) put(pod *v1.Pod, gone bool) {
+	i.mu.Lock()
+	i.mail.pod, i.mail.gone = pod, i.mail.gone || gone
+	i.mu.Unlock()
+	i.look()
+}
+
+func (i *inbox) result(r result) {
+	i.mu.Lock()
+	i.mail.results = append(i.mail.results, r)
+	i.mu.Unlock()
+	i.look()
+}
+
+// look has the worker look at what the runtime has.
+func (i *inbox) look() {
+	select {
+	case i.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (i *inbox) take() mail {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	m := i.mail
+	i.mail = mail{}
+	return m
+}

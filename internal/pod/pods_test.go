@@ -1,0 +1,643 @@
+package pod
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hull-pods/hull/internal/image"
+	"github.com/hull-pods/hull/internal/runtime"
+	"github.com/hull-pods/hull/internal/store"
+	"github.com/hull-pods/hull/internal/volume"
+)
+
+func TestComesUpAndGoes(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.create(podOf("a b", v1.RestartPolicyAlways))
+		b.want("Running a=Running b=Running")
+		b.did(`0: make volumes
+			0: sandbox 0
+			0: start a 0
+			0: start b 0`, "make", "sandbox", "start")
+		pod := b.get()
+		c := pod.Status.ContainerStatuses[0]
+		if pod.Status.PodIP != "10.0.0.2" || pod.Status.HostIP != "192.0.2.1" || !strings.HasPrefix(c.ContainerID, "hull://a-") ||
+			c.Image != "docker.io/library/img:latest" || c.ImageID != "docker.io/library/img@sha256:2" || !c.Ready {
+			t.Errorf("status %+v", pod.Status)
+		}
+		b.wantTold(`Pulled a: Container image "img" already present on machine and can be accessed by the pod`, "Created a: Container created", "Started b: Container started")
+		b.delete(30)
+		b.pass(0)
+		if !b.gone() {
+			t.Fatalf("not gone: %s", b.summary())
+		}
+		b.wantTold("Killing a: Stopping container a", "Killing b: Stopping container b")
+		b.clean()
+	})
+}
+
+func TestStartsComeInOrder(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{creating: 2 * time.Second}
+		b.create(podOf("a b c", v1.RestartPolicyAlways))
+		b.pass(3)
+		b.did(`2: start a 0
+			2: start b 0
+			2: start c 0`, "start")
+	})
+}
+
+func TestInitContainers(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["i"] = behaviour{runs: time.Second}
+		b.rt.behave["j"] = behaviour{runs: time.Second, exit: 3}
+		b.create(podOf("i j | a", v1.RestartPolicyAlways))
+		b.want("Pending i=Running j=PodInitializing a=PodInitializing")
+		b.pass(2.5)
+		b.want("Pending i=Completed(0) j=Running/1 a=PodInitializing")
+		b.pass(1)
+		b.want("Pending i=Completed(0) j=CrashLoopBackOff/1 a=PodInitializing")
+		b.rt.behave["j"] = behaviour{runs: time.Second}
+		b.pass(11)
+		b.want("Running i=Completed(0) j=Completed(0)/2 a=Running")
+		b.did(`0: start i 0
+			1: start j 0
+			2: start j 1
+			13: start j 2
+			14: start a 0`, "start")
+	})
+}
+
+func TestFailedInitContainerEndsThePod(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["i"] = behaviour{runs: time.Second, exit: 3}
+		b.create(podOf("i | a", v1.RestartPolicyNever))
+		b.pass(5)
+		b.want("Failed i=Error(3) a=PodInitializing")
+		b.did("0: start i 0", "start")
+	})
+}
+
+// TestCrashLoop: 10 s doubling to 5 min, from the moment at which the container ended.
+func TestCrashLoop(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{runs: time.Second, exit: 1}
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.pass(1.5)
+		b.want("Running a=Running/1") // the first time at once
+		b.pass(1)
+		b.want("Running a=CrashLoopBackOff/1")
+		pod := b.get()
+		c := pod.Status.ContainerStatuses[0]
+		if want := fmt.Sprintf("back-off 10s restarting failed container=a pod=p_default(%s)", pod.UID); c.State.Waiting.Message != want || c.LastTerminationState.Terminated.ExitCode != 1 {
+			t.Errorf("%q, last %+v", c.State.Waiting.Message, c.LastTerminationState)
+		}
+		b.wantTold(fmt.Sprintf("Warning BackOff a: Back-off restarting failed container a in pod p_default(%s)", pod.UID))
+		b.pass(1300)
+		b.did(`0: start a 0
+			1: start a 1
+			12: start a 2
+			33: start a 3
+			74: start a 4
+			155: start a 5
+			316: start a 6
+			617: start a 7
+			918: start a 8
+			1219: start a 9`, "start")
+		// Only the last dead container is kept.
+		if n := len(b.rt.containers); n != 1 && n != 2 {
+			t.Errorf("%d records", n)
+		}
+		b.rt.behave["a"] = behaviour{runs: 601 * time.Second, exit: 1}
+		b.pass(300 + 605)
+		b.rt.done()
+		b.want("Running a=Running/11") // ran long: at once
+	})
+}
+
+func TestRestartPolicies(t *testing.T) {
+	for _, tc := range []struct {
+		policy v1.RestartPolicy
+		exit   int
+		want   string
+	}{
+		{v1.RestartPolicyNever, 0, "Succeeded a=Completed(0)"},
+		{v1.RestartPolicyNever, 2, "Failed a=Error(2)"},
+		{v1.RestartPolicyOnFailure, 0, "Succeeded a=Completed(0)"},
+		{v1.RestartPolicyOnFailure, 2, "Running a=CrashLoopBackOff/1"},
+		{v1.RestartPolicyAlways, 0, "Running a=CrashLoopBackOff/1"},
+	} {
+		inBubble(t, func(b *bench) {
+			b.rt.behave["a"] = behaviour{runs: time.Second, exit: tc.exit}
+			b.create(podOf("a", tc.policy))
+			b.pass(5)
+			b.want(tc.want)
+			if tc.want[0] == 'R' {
+				return
+			}
+			// An ended Pod has no sandbox and no volumes, but its record.
+			b.did("1: stop sandbox\n1: remove volumes", "stop", "remove")
+			if len(b.rt.containers) != 1 {
+				t.Error("the record of the container is gone")
+			}
+			b.delete(30)
+			b.pass(0)
+			if !b.gone() {
+				t.Error("not gone")
+			}
+			b.clean()
+		})
+	}
+}
+
+func TestImagePull(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		pod := podOf("a b", v1.RestartPolicyAlways)
+		pod.Spec.Containers[1].Image = "far"
+		b.create(pod)
+		b.want("Pending a=Running b=ErrImagePull")
+		b.pass(2)
+		b.want("Pending a=Running b=ImagePullBackOff")
+		if got, want := b.get().Status.ContainerStatuses[1].State.Waiting.Message, `Back-off pulling image "far": ErrImagePull: no such host`; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		b.wantTold(`Pulling b: Pulling image "far"`, `Warning Failed b: Failed to pull image "far": no such host`, "Warning Failed b: Error: ErrImagePull",
+			`BackOff b: Back-off pulling image "far"`, "Warning Failed b: Error: ImagePullBackOff")
+		b.pass(200)
+		b.did("0: pull far\n10: pull far\n30: pull far\n70: pull far\n150: pull far", "pull")
+		// Somebody loads it meanwhile: it is looked for every ten seconds.
+		b.images.mu.Lock()
+		b.images.present["far"] = b.images.present["img"]
+		b.images.mu.Unlock()
+		b.pass(10)
+		b.want("Running a=Running b=Running")
+		b.did("", "pull")
+	})
+}
+
+func TestImagePullSucceeds(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.images.pulling = 3 * time.Second
+		b.images.remote["far"] = image.Image{ID: "sha256:9", Size: 7}
+		pod := podOf("a", v1.RestartPolicyAlways)
+		pod.Spec.Containers[0].Image, pod.Spec.Containers[0].ImagePullPolicy = "far", v1.PullAlways
+		b.create(pod)
+		b.want("Pending a=ContainerCreating")
+		b.pass(4)
+		b.want("Running a=Running")
+		b.wantTold(`Pulled a: Successfully pulled image "far" in 3s (3s including waiting). Image size: 7 bytes.`)
+	})
+}
+
+func TestStartFailures(t *testing.T) {
+	root := int64(0)
+	for _, tc := range []struct {
+		name    string
+		edit    func(*v1.Pod, *bench)
+		want    string
+		message string
+		event   string
+		calls   string // in half a minute
+	}{
+		{"never pull", func(p *v1.Pod, _ *bench) {
+			p.Spec.Containers[0].Image, p.Spec.Containers[0].ImagePullPolicy = "far", v1.PullNever
+		}, "Pending a=ErrImageNeverPull", `Container image "far" is not present with pull policy of Never`, "Warning ErrImageNeverPull a: Container image \"far\" is not present with pull policy of Never", ""},
+		{"no image's name", func(p *v1.Pod, _ *bench) { p.Spec.Containers[0].Image = "UP" },
+			"Pending a=InvalidImageName", `Failed to apply default image tag "UP": `, "Warning Failed a: Error: InvalidImageName", ""},
+		{"root is not to be", func(p *v1.Pod, _ *bench) {
+			yes := true
+			p.Spec.SecurityContext = &v1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &root}
+		}, "Pending a=CreateContainerConfigError", `container's runAsUser breaks non-root policy (pod: "p_default(UID)", container: a)`,
+			`Warning Failed a: Error: container's runAsUser breaks non-root policy (pod: "p_default(UID)", container: a)`, ""},
+		{"cannot be created", func(_ *v1.Pod, b *bench) { b.rt.behave["a"] = behaviour{createErr: errors.New("no space left")} },
+			"Pending a=CreateContainerError", "no space left", "Warning Failed a: Error: no space left", "0: create a 0\n10: create a 0\n20: create a 0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				pod := podOf("a", v1.RestartPolicyNever)
+				tc.edit(pod, b)
+				pod = b.create(pod)
+				b.pass(25)
+				b.want(tc.want)
+				uid := strings.NewReplacer("UID", string(pod.UID))
+				if got := b.get().Status.ContainerStatuses[0].State.Waiting.Message; !strings.HasPrefix(got, uid.Replace(tc.message)) {
+					t.Errorf("message %q, want %q", got, uid.Replace(tc.message))
+				}
+				b.wantTold(uid.Replace(tc.event))
+				b.did(tc.calls, "create", "start")
+			})
+		})
+	}
+}
+
+func TestCommandNotFound(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{startErr: errors.New(`exec: "nosuch": executable file not found in $PATH`)}
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.pass(1)
+		pod := b.get()
+		c := pod.Status.ContainerStatuses[0]
+		if c.RestartCount != 1 || c.LastTerminationState.Terminated == nil || c.LastTerminationState.Terminated.ExitCode != 128 || c.LastTerminationState.Terminated.Reason != "StartError" {
+			t.Errorf("%+v", c)
+		}
+		b.wantTold(`Warning Failed a: Error: exec: "nosuch": executable file not found in $PATH`)
+		b.pass(35)
+		b.did("0: start a 0\n0: start a 1\n10: start a 2\n30: start a 3", "start")
+	})
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{startErr: errors.New("exec: nosuch")}
+		b.create(podOf("a", v1.RestartPolicyNever))
+		b.pass(1)
+		b.want("Failed a=StartError(128)")
+	})
+}
+
+func TestVolumeAndSandboxFailures(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.volumes.err = &volume.Error{Volume: "data", Err: errors.New("hostPath type check failed: /x is not a directory, it's a File")}
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.pass(4)
+		b.want("Pending a=ContainerCreating")
+		b.wantTold(`Warning FailedMount: MountVolume.SetUp failed for volume "data" : hostPath type check failed: /x is not a directory, it's a File`)
+		if n := strings.Count(b.rt.done("make"), "make"); n != 4 { // at 0, 0.5, 1.5, 3.5
+			t.Errorf("%d tries in 4 s", n)
+		}
+		b.volumes.err = nil
+		b.rt.sandboxErr = errors.New("host port 80 is taken")
+		b.pass(4 + 15)
+		b.wantTold("Warning FailedCreatePodSandBox: Failed to create pod sandbox: host port 80 is taken")
+		b.rt.mu.Lock()
+		b.rt.sandboxErr = nil
+		b.rt.mu.Unlock()
+		b.pass(10)
+		b.want("Running a=Running")
+	})
+}
+
+func TestDeletion(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{deaf: true}
+		b.rt.behave["b"] = behaviour{dying: 2 * time.Second}
+		b.create(podOf("a b", v1.RestartPolicyAlways))
+		b.pass(1)
+		b.delete(10)
+		b.pass(5)
+		b.want("Running a=Running b=Error(143)")
+		b.pass(4.9)
+		b.want("Running a=Running b=Error(143)")
+		b.pass(0.2)
+		if !b.gone() {
+			t.Fatalf("not gone after its grace period: %s", b.summary())
+		}
+		b.did(`1: stop a 10s
+			1: stop b 10s
+			11: stop sandbox`, "stop")
+		b.clean()
+	})
+}
+
+func TestLessPatience(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{deaf: true}
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.delete(30)
+		b.pass(1)
+		b.delete(4)
+		b.pass(3.1)
+		if !b.gone() {
+			t.Errorf("a shorter period did not count: %s", b.summary())
+		}
+		b.did("0: stop a 30s\n1: stop a 3s", "stop a")
+		events := b.told()
+		n := 0
+		for _, e := range events {
+			if e == "Killing a: Stopping container a" {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("told %d times that it is killed", n)
+		}
+	})
+}
+
+func TestDeletedWhilePulling(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.images.pulling = time.Hour
+		pod := podOf("a", v1.RestartPolicyAlways)
+		pod.Spec.Containers[0].Image = "far"
+		b.create(pod)
+		b.delete(30)
+		b.pass(0)
+		if !b.gone() {
+			t.Errorf("a pull that nobody needs holds up the deletion: %s", b.summary())
+		}
+		b.clean()
+	})
+}
+
+func TestDeletedBeforeTheStart(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{creating: 5 * time.Second}
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.pass(1)
+		b.delete(30)
+		b.pass(5)
+		if !b.gone() {
+			t.Errorf("not gone: %s", b.summary())
+		}
+		b.did("", "start")
+		b.clean()
+	})
+}
+
+func TestForcedDeletion(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{deaf: true}
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.delete(0) // the store lets go of it at once
+		if !b.gone() {
+			t.Fatal("the object is still there")
+		}
+		// Another Pod takes the name, while the first is still on its way out.
+		b.create(podOf("b", v1.RestartPolicyAlways))
+		b.pass(3)
+		b.want("Running b=Running")
+		b.did("0: stop a 2s", "stop a")
+		if len(b.rt.sandboxes) != 1 || len(b.rt.containers) != 1 {
+			t.Errorf("left: %v %v", b.rt.sandboxes, b.rt.containers)
+		}
+	})
+}
+
+func TestFinalizers(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		pod := podOf("a", v1.RestartPolicyAlways)
+		pod.Finalizers = []string{"example.com/wait"}
+		b.create(pod)
+		b.delete(30)
+		b.pass(5)
+		b.want("Failed a=Error(143)")
+		if _, _, err := store.Update(b.store, "default", "p", func(p *v1.Pod) (*v1.Pod, error) {
+			next := p.DeepCopy()
+			next.Finalizers = nil
+			return next, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(0)
+		if !b.gone() {
+			t.Errorf("not gone: %s", b.summary())
+		}
+		b.clean()
+	})
+}
+
+func TestSandboxDies(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["i"] = behaviour{runs: time.Second}
+		b.create(podOf("i | a b", v1.RestartPolicyAlways))
+		b.pass(2)
+		b.rt.done()
+		b.rt.dies()
+		b.pass(3)
+		b.want("Running i=Completed(0)/1 a=Running/1 b=Running/1")
+		b.wantTold("SandboxChanged: Pod sandbox changed, it will be killed and re-created.", "Killing a: Stopping container a")
+		b.did(`2: stop a 30s
+			2: stop b 30s
+			2: stop sandbox
+			2: remove i 0
+			2: sandbox 1
+			2: start i 0
+			3: start a 1
+			3: start b 1`, "stop", "remove i", "sandbox", "start")
+	})
+	inBubble(t, func(b *bench) {
+		b.create(podOf("a b", v1.RestartPolicyNever))
+		b.rt.exits("b", 0)
+		b.pass(1)
+		b.rt.dies()
+		b.pass(1)
+		b.want("Failed a=Error(143) b=Completed(0)")
+	})
+	inBubble(t, func(b *bench) {
+		b.create(podOf("a b", v1.RestartPolicyOnFailure))
+		b.rt.exits("b", 0)
+		b.pass(1)
+		b.rt.done()
+		b.rt.dies()
+		b.pass(1)
+		b.want("Running a=Running/1 b=Completed(0)")
+		b.did("1: start a 1", "start")
+	})
+}
+
+func TestSidecars(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["i"] = behaviour{runs: time.Second}
+		b.rt.behave["a"] = behaviour{dying: time.Second}
+		b.rt.behave["r"] = behaviour{dying: time.Second}
+		b.create(podOf("s+ i r+ | a", v1.RestartPolicyAlways))
+		b.pass(2)
+		b.want("Running s=Running i=Completed(0) r=Running a=Running")
+		b.did("0: start s 0\n0: start i 0\n1: start r 0\n1: start a 0", "start")
+		b.rt.exits("s", 1)
+		b.pass(1)
+		b.want("Running s=Running/1 i=Completed(0) r=Running a=Running")
+		b.rt.done()
+		b.delete(10)
+		b.pass(4)
+		if !b.gone() {
+			t.Fatalf("not gone: %s", b.summary())
+		}
+		b.did("3: stop a 10s\n4: stop r 9s\n5: stop s 8s", "stop a", "stop r", "stop s ")
+	})
+}
+
+func TestSidecarsEndWithTheirContainers(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{runs: time.Second}
+		b.create(podOf("s+ | a", v1.RestartPolicyNever))
+		b.pass(3)
+		b.want("Succeeded s=Error(143) a=Completed(0)")
+	})
+}
+
+func TestTerminationMessages(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{runs: time.Second, exit: 1, leaves: "out of cheese", says: "a log"}
+		b.rt.behave["b"] = behaviour{runs: time.Second, exit: 1, says: strings.Repeat("x", 3000) + "the end"}
+		b.rt.behave["c"] = behaviour{runs: time.Second, exit: 0, says: "never shown"}
+		pod := podOf("a b c", v1.RestartPolicyNever)
+		for i := range pod.Spec.Containers {
+			pod.Spec.Containers[i].TerminationMessagePolicy = v1.TerminationMessageFallbackToLogsOnError
+		}
+		b.create(pod)
+		b.pass(2)
+		var got []string
+		for _, c := range b.get().Status.ContainerStatuses {
+			got = append(got, c.State.Terminated.Message)
+		}
+		if got[0] != "out of cheese" || len(got[1]) != 2048 || !strings.HasSuffix(got[1], "xthe end") || got[2] != "" {
+			t.Errorf("messages %.60q", got)
+		}
+	})
+}
+
+func TestAnotherImage(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.images.present["new"] = b.images.present["img"]
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		if _, _, err := store.Update(b.store, "default", "p", func(p *v1.Pod) (*v1.Pod, error) {
+			next := p.DeepCopy()
+			next.Spec.Containers[0].Image = "new"
+			next.Generation++
+			return next, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(1)
+		b.want("Running a=Running/1")
+		b.wantTold("Killing a: Container a definition changed, will be restarted")
+		if pod := b.get(); pod.Status.ObservedGeneration != 2 {
+			t.Errorf("observedGeneration %d", pod.Status.ObservedGeneration)
+		}
+	})
+}
+
+func TestDeadline(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{dying: 2 * time.Second}
+		pod := podOf("a", v1.RestartPolicyAlways)
+		pod.Spec.ActiveDeadlineSeconds = new(int64(60))
+		b.create(pod)
+		b.pass(59)
+		b.want("Running a=Running")
+		b.pass(2)
+		b.want("Running a=Running") // it still runs, so nothing is final
+		b.pass(2)
+		b.want("Failed a=Error(143)")
+		if s := b.get().Status; s.Reason != "DeadlineExceeded" {
+			t.Errorf("reason %q", s.Reason)
+		}
+		b.wantTold("DeadlineExceeded: Pod was active on the node longer than the specified deadline")
+	})
+}
+
+// TestRestart: what runs is left alone, what ended meanwhile counts, and the back-off goes on where it was.
+func TestRestart(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["b"] = behaviour{runs: time.Second, exit: 1}
+		b.create(podOf("a b", v1.RestartPolicyAlways))
+		b.pass(13.5) // b ended at 1, 2 and 13
+		b.want("Running a=Running b=CrashLoopBackOff/2")
+		b.rt.done()
+		b.stop()
+		b.pass(5)
+		b.rt.exits("a", 7)
+		b.start()
+		b.pass(0)
+		b.want("Running a=Running/1 b=CrashLoopBackOff/2")
+		b.pass(13.5) // it is 32
+		b.did("18: start a 1", "start", "sandbox", "stop", "remove")
+		b.pass(2)
+		b.did("33: start b 3", "start")
+		if c := b.get().Status.ContainerStatuses[0]; c.LastTerminationState.Terminated.ExitCode != 7 {
+			t.Errorf("the exit code is lost: %+v", c)
+		}
+	})
+}
+
+func TestRestartWithADeletedPod(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.rt.behave["a"] = behaviour{deaf: true}
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.stop()
+		b.delete(5)
+		b.start()
+		b.pass(6)
+		if !b.gone() {
+			t.Errorf("not gone: %s", b.summary())
+		}
+		b.clean()
+	})
+}
+
+func TestOrphans(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.stop()
+		if _, _, err := b.store.Remove(store.KeyOf[*v1.Pod]("default", "p"), nil); err != nil {
+			t.Fatal(err)
+		}
+		b.volumes.have["somebody-else"] = true
+		b.start()
+		b.pass(1)
+		b.did("0: stop a 2s", "stop a")
+		b.clean()
+	})
+}
+
+func TestReboot(t *testing.T) {
+	for policy, want := range map[v1.RestartPolicy]string{
+		v1.RestartPolicyAlways: "Running a=Running/1",
+		v1.RestartPolicyNever:  "Failed a=ContainerStatusUnknown(137)/1",
+	} {
+		inBubble(t, func(b *bench) {
+			pod := b.create(podOf("a", policy))
+			dir := filepath.Join(b.logs, fmt.Sprintf("default_p_%s", pod.UID), "a")
+			if err := os.WriteFile(filepath.Join(dir, "0.log"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b.stop()
+			b.rt.mu.Lock()
+			b.rt.sandboxes, b.rt.containers = map[string]*runtime.SandboxStatus{}, map[string]*fakeContainer{}
+			b.rt.mu.Unlock()
+			b.rt.done()
+			b.start()
+			b.pass(1)
+			b.want(want)
+			if policy == v1.RestartPolicyAlways {
+				b.did("0: start a 1", "start") // not into the log of the run before
+			}
+		})
+	}
+}
+
+// TestForeignConditions: what others write into the status stays, and counts.
+func TestForeignConditions(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		pod := podOf("a", v1.RestartPolicyAlways)
+		pod.Spec.ReadinessGates = []v1.PodReadinessGate{{ConditionType: "example.com/gate"}}
+		b.create(pod)
+		ready := func() bool {
+			for _, c := range b.get().Status.Conditions {
+				if c.Type == v1.PodReady {
+					return c.Status == v1.ConditionTrue
+				}
+			}
+			return false
+		}
+		if ready() {
+			t.Error("ready before its gate opened")
+		}
+		if _, _, err := store.Update(b.store, "default", "p", func(p *v1.Pod) (*v1.Pod, error) {
+			next := p.DeepCopy()
+			next.Status.Conditions = append(next.Status.Conditions, v1.PodCondition{Type: "example.com/gate", Status: v1.ConditionTrue, LastTransitionTime: metav1.Now()})
+			return next, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(0)
+		if !ready() {
+			t.Errorf("not ready after: %+v", b.get().Status.Conditions)
+		}
+	})
+}

@@ -1,0 +1,250 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
+
+	"github.com/hull-pods/hull/internal/pod/plan"
+	"github.com/hull-pods/hull/internal/pod/status"
+	"github.com/hull-pods/hull/internal/runtime"
+	"github.com/hull-pods/hull/internal/store"
+)
+
+// worker is one Pod. Its goroutine alone touches the fields; actions that are under way have copies of what they need.
+type worker struct {
+	p     *Pods
+	log   *slog.Logger
+	inbox *inbox
+
+	pod       *v1.Pod      // ours: metadata and spec as in the store, the status as computed last
+	published v1.PodStatus // what the store says
+	version   uint64       // of the object that was seen last
+	seen      plan.Seen
+	sandboxes []string          // IDs that the runtime knows
+	stopped   map[string]bool   // sandboxes that StopSandbox is done with
+	messages  map[string]string // last words of containers, by ID
+	records   map[string]record // what goes with a container's removal, by ID
+	noted     map[string]bool   // events that were told, by Action.Key
+	flights   map[string]*flight
+	volumes   int  // failures in a row to make the volumes
+	finished  bool // everything is removed, and the object is told to go
+	over      bool // nothing is left to do for this worker
+}
+
+// flight is an action that is under way.
+type flight struct {
+	plan.Action
+	cancel context.CancelFunc
+	began  time.Time
+	tried  chan struct{} // Start: closed when the attempt has ended, for those that come after it
+}
+
+// record is what a container has outside of the runtime.
+type record struct{ log, termination string }
+
+func newWorker(p *Pods, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker {
+	w := &worker{
+		p: p, inbox: newInbox(), pod: shallow(pod), published: pod.Status,
+		log:     p.cfg.Log.With("namespace", pod.Namespace, "pod", pod.Name),
+		stopped: map[string]bool{}, messages: map[string]string{}, records: map[string]record{}, noted: map[string]bool{}, flights: map[string]*flight{},
+		seen: plan.Seen{
+			Doing: map[string]time.Time{}, Retry: map[string]time.Time{}, Waiting: map[string]plan.Waiting{},
+			Pulls: map[string]plan.Backoff{}, Killed: map[string]time.Time{},
+		},
+	}
+	for _, s := range sandboxes {
+		w.sandboxes = append(w.sandboxes, s.ID)
+	}
+	return w
+}
+
+// shallow is a Pod that shares everything with the store's but the struct itself.
+func shallow(pod *v1.Pod) *v1.Pod {
+	own := *pod
+	return &own
+}
+
+func (w *worker) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for !w.over {
+		select {
+		case <-ctx.Done():
+			for _, f := range w.flights {
+				f.cancel()
+			}
+			return
+		case <-w.inbox.wake:
+		case <-timer.C:
+		}
+		w.read(w.inbox.take())
+		wake := w.step(ctx)
+		timer.Stop()
+		if !wake.IsZero() {
+			timer.Reset(max(time.Until(wake), 0))
+		}
+	}
+}
+
+// read takes in what has come.
+func (w *worker) read(m mail) {
+	if m.pod != nil && m.pod.UID == w.pod.UID {
+		w.object(m.pod)
+	}
+	for _, r := range m.results {
+		w.landed(r)
+	}
+	if !m.gone {
+		return
+	}
+	if w.finished {
+		w.over = true
+		return
+	}
+	w.seen.Orphan = true
+	w.seen.Retry = map[string]time.Time{}
+}
+
+// object takes a value of the store's, unless it is older than what is known.
+func (w *worker) object(pod *v1.Pod) {
+	version := store.VersionOf(pod)
+	if version <= w.version {
+		return
+	}
+	if w.version != 0 && pod.Generation != w.pod.Generation {
+		// The spec changed: what could not start before may start now.
+		for key := range w.seen.Retry {
+			delete(w.seen.Retry, key)
+		}
+	}
+	first := w.version == 0
+	w.version, w.published = version, pod.Status
+	own := shallow(pod)
+	if !first {
+		own.Status = w.pod.Status
+		own.Status.Conditions = mergeConditions(w.pod.Status.Conditions, pod.Status.Conditions)
+	}
+	w.pod = own
+}
+
+// mergeConditions takes our conditions from the one list, and those of others from the other.
+func mergeConditions(ours, theirs []v1.PodCondition) []v1.PodCondition {
+	var list []v1.PodCondition
+	for _, c := range theirs {
+		if !status.Ours(c.Type) {
+			list = append(list, c)
+		}
+	}
+	for _, c := range ours {
+		if status.Ours(c.Type) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// step looks, tells the store, decides, and sets things going. It returns when to step again at the latest.
+func (w *worker) step(ctx context.Context) time.Time {
+	if w.over {
+		return time.Time{}
+	}
+	w.look(ctx)
+	w.tell()
+	if w.finished {
+		return time.Time{}
+	}
+	if plan.Over(w.pod, &w.seen) {
+		w.abandonStarts()
+	}
+	actions, wake := plan.Next(w.pod, w.seen, time.Now())
+	waits := false
+	for _, a := range actions {
+		switch a.Kind {
+		case plan.Wait:
+			w.wait(a)
+			waits = true
+		case plan.Note:
+			w.note(a)
+		default:
+			w.set(ctx, a)
+		}
+	}
+	if waits {
+		w.tell()
+	}
+	return wake
+}
+
+// tell computes the status and writes it if it says anything new.
+func (w *worker) tell() {
+	if w.seen.Orphan {
+		return
+	}
+	s := status.Of(w.pod, &w.seen, w.p.cfg.HostIPs(), time.Now())
+	if s.Reason == "DeadlineExceeded" && w.pod.Status.Reason != s.Reason {
+		w.event("", v1.EventTypeNormal, s.Reason, s.Message)
+	}
+	w.pod.Status = s
+	public := status.Publish(w.pod, &w.published, s, w.seen.Stopped())
+	if equality.Semantic.DeepEqual(public, w.published) {
+		return
+	}
+	var opts []store.Option
+	if !worthKeeping(&w.published, &public) {
+		opts = append(opts, store.Lazy)
+	}
+	stored, _, err := store.Update(w.p.cfg.Store, w.pod.Namespace, w.pod.Name, func(current *v1.Pod) (*v1.Pod, error) {
+		if current.UID != w.pod.UID {
+			return nil, errReplaced
+		}
+		next := shallow(current)
+		next.Status = *public.DeepCopy()
+		next.Status.Conditions = mergeConditions(public.Conditions, current.Status.Conditions)
+		return next, nil
+	}, opts...)
+	switch {
+	case apierrors.IsNotFound(err), errors.Is(err, errReplaced):
+		// The watch will say so, too.
+	case err != nil:
+		w.log.Warn("a Pod's status is not written", "err", err)
+	default:
+		w.object(stored)
+	}
+}
+
+var errReplaced = errors.New("another Pod has the name")
+
+// worthKeeping tells whether a status says something that could not be found again after a power cut: how a container ended,
+// or that the Pod did.
+func worthKeeping(before, now *v1.PodStatus) bool {
+	if podutil.IsPodPhaseTerminal(now.Phase) {
+		return true
+	}
+	ended := func(s *v1.PodStatus) (n int32) {
+		for _, list := range [][]v1.ContainerStatus{s.ContainerStatuses, s.InitContainerStatuses} {
+			for i := range list {
+				n += list[i].RestartCount
+				if list[i].State.Terminated != nil {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	return ended(now) > ended(before)
+}
+
+// event records one about the Pod, or one of its containers.
+func (w *worker) event(container, kind, reason, message string) {
+	if w.seen.Orphan {
+		return
+	}
+	recordEvent(w.p, w.pod, container, kind, reason, message)
+}
