@@ -98,13 +98,49 @@ func (a *assembler) branch(op uint16, k uint32, yes, no label) label {
 
 // tree finds the last of the rising starts that is not above the loaded word, and goes to its label. The first is 0.
 func (a *assembler) tree(starts []uint32, labels []label) label {
+	return a.subtree(starts, labels, math.MaxUint32+1)
+}
+
+// subtree is a tree for the words below end.
+func (a *assembler) subtree(starts []uint32, labels []label, end uint64) label {
 	if len(starts) == 1 {
 		return labels[0]
 	}
+	if rest, single, ok := singles(starts, labels, end); ok {
+		at := rest
+		for _, i := range slices.Backward(single) {
+			at = a.branch(opJumpEq, starts[i], labels[i], at)
+		}
+		return at
+	}
 	mid := len(starts) / 2
-	upper := a.tree(starts[mid:], labels[mid:])
-	lower := a.tree(starts[:mid], labels[:mid])
+	upper := a.subtree(starts[mid:], labels[mid:], end)
+	lower := a.subtree(starts[:mid], labels[:mid], uint64(starts[mid]))
 	return a.branch(opJumpGe, starts[mid], upper, lower)
+}
+
+// maxSingles is how many words are asked for one after the other.
+const maxSingles = 3
+
+// singles tells whether all but a few single words go to one label: those cost one comparison each instead of two.
+func singles(starts []uint32, labels []label, end uint64) (rest label, single []int, ok bool) {
+	rest = -1
+	for i := range starts {
+		next := end
+		if i+1 < len(starts) {
+			next = uint64(starts[i+1])
+		}
+		switch {
+		case labels[i] == rest:
+		case next-uint64(starts[i]) == 1:
+			single = append(single, i)
+		case rest < 0:
+			rest = labels[i]
+		default:
+			return 0, nil, false
+		}
+	}
+	return rest, single, rest >= 0 && len(single) <= maxSingles
 }
 
 // archRanges is one architecture's part of the program.
