@@ -40,7 +40,6 @@ type container struct {
 type prepared struct {
 	rootfs  *os.File
 	sources map[string]*os.File // mount sources, by destination
-	spec    *oci.Spec
 }
 
 func (p *prepared) close() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/undo"
 )
 
@@ -147,6 +148,9 @@ func (c *container) open(ctx context.Context) error {
 		return err
 	}
 	dir := c.r.dir.upper(c.id)
+	if err := freshWork(filepath.Join(dir, "work")); err != nil {
+		return err
+	}
 	rootfs, err := linux.Overlay(linux.OverlayOptions{
 		Lower: layers, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work"), Volatile: true,
 	})
@@ -159,16 +163,50 @@ func (c *container) open(ctx context.Context) error {
 	}
 	c.ready.rootfs = rootfs
 	c.mu.Unlock()
-	id, err := whoami(rootfs, cfg)
+	who, err := whoami(rootfs, cfg)
 	if err != nil {
 		return err
 	}
-	spec, err := c.makeSpec(cfg, &img.Config, id)
+	spec, err := c.makeSpec(cfg, &img.Config, who)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ready.spec, c.spec = spec, spec
+	c.spec, c.rec.Who = spec, who
 	return nil
+}
+
+// respec is the spec of a container, made again when hulld has restarted since.
+func (c *container) respec(ctx context.Context) (*oci.Spec, error) {
+	c.mu.Lock()
+	spec, who := c.spec, c.rec.Who
+	c.mu.Unlock()
+	if spec != nil {
+		return spec, nil
+	}
+	cfg := c.config()
+	img, err := c.r.cfg.Images.Get(ctx, cfg.ImageID)
+	if err != nil {
+		return nil, err
+	}
+	if spec, err = c.makeSpec(cfg, &img.Config, who); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spec = spec
+	return spec, nil
+}
+
+// freshWork empties the work directory of an overlay that was mounted before a crash: a volatile one refuses to be mounted
+// a second time, as what it had not written may be lost. Nothing had been written: the container never started.
+func freshWork(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, "work", "incompat")); err != nil {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o711)
 }

@@ -59,7 +59,7 @@ func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 		st := &rec.Status
 		st.State, st.EndedAt, st.PID = ContainerExited, e.At, 0
 		st.ExitCode, st.Signal = exitCode(e.Status)
-		st.Reason = exitReason(st.ExitCode, oom > rec.OOMSeen)
+		st.Reason = exitReason(st.ExitCode, oom > 0)
 	})
 	errs = append(errs, err, c.detach())
 	c.r.forget(ctx, c.key())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -42,7 +43,7 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	if st := c.status().State; st != ContainerCreated {
 		return fmt.Errorf("start %s: it is %s: %w", c, st, errdefs.ErrFailedPrecondition)
 	}
-	if c.ready == nil || c.ready.spec == nil {
+	if c.ready == nil || c.ready.rootfs == nil {
 		if err := c.open(ctx); err != nil {
 			return c.startFailed(err)
 		}
@@ -73,14 +74,21 @@ func (c *container) startFailed(cause error) error {
 
 // stdio is what a start gives to the process and keeps for itself.
 type stdio struct {
-	pipes logs.Pipes
-	stdin *os.File // the container's end
+	*logs.Pipes
+	stdin *os.File // the container's end; nil is /dev/null
+}
+
+func (s *stdio) closeTheirs() {
+	_ = s.CloseTheirs()
+	if s.stdin != nil {
+		_ = s.stdin.Close()
+	}
 }
 
 func (c *container) start(ctx context.Context) (err error) {
 	var back undo.Stack
 	defer back.Run(ctx, &err)
-	cgroups, err := c.startCgroup(ctx, &back)
+	cgroups, err := c.startCgroup(&back)
 	if err != nil {
 		return err
 	}
@@ -108,7 +116,7 @@ func (c *container) start(ctx context.Context) (err error) {
 	return nil
 }
 
-func (c *container) startCgroup(ctx context.Context, back *undo.Stack) ([]*os.File, error) {
+func (c *container) startCgroup(back *undo.Stack) ([]*os.File, error) {
 	remove := func(ctx context.Context) error { return c.r.cfg.Cgroups.Load(c.cgroup()).Remove(ctx) }
 	if err := back.Push(fpStartCgroup, "remove the cgroup", remove); err != nil {
 		return nil, err
@@ -120,4 +128,122 @@ func (c *container) startCgroup(ctx context.Context, back *undo.Stack) ([]*os.Fi
 		return nil, err
 	}
 	return group.Join()
+}
+
+// startPipes makes the container's stdio and has the keeper hold our ends of it, before there is a process.
+func (c *container) startPipes(ctx context.Context, back *undo.Stack) (*stdio, error) {
+	io := &stdio{}
+	closeOurs := func(context.Context) error {
+		if io.Pipes == nil {
+			return nil
+		}
+		return io.CloseOurs()
+	}
+	if err := back.Push(fpStartPipes, "close the pipes", closeOurs); err != nil {
+		return nil, err
+	}
+	cfg := c.config()
+	var err error
+	if io.Pipes, err = logs.NewPipes(cfg.TTY); err != nil {
+		return nil, err
+	}
+	held := slices.Clone(io.Ends)
+	if cfg.Stdin && !cfg.TTY {
+		var ours *os.File
+		if io.stdin, ours, err = pipe(false); err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		c.stdin = ours
+		c.mu.Unlock()
+		if !cfg.StdinOnce {
+			held = append(held, ours) // else the end of the first client's input is the container's: nobody else may hold it
+		}
+	}
+	forget := func(ctx context.Context) error { return c.r.cfg.Keeper.Forget(ctx, c.key()) }
+	if err := back.Push(fpStartKeep, "forget the keeper's record", forget); err != nil {
+		return nil, err
+	}
+	return io, c.r.cfg.Keeper.Register(ctx, c.key(), nil, held...)
+}
+
+func (c *container) startProcess(ctx context.Context, back *undo.Stack, io *stdio, cgroups []*os.File) error {
+	if err := back.Push(fpStartProcess, "kill the process", c.killStarted); err != nil {
+		return err
+	}
+	p, err := c.r.starterOf(c.in).Start(ctx, starter.Request{
+		Key: c.id, Spec: c.spec, Rootfs: c.ready.rootfs, Sources: c.ready.sources,
+		Stdin: io.stdin, Stdout: io.Stdout, Stderr: io.Stderr, Cgroups: cgroups, Bundle: c.r.dir.container(c.id),
+		Born: func(pid int) error { return c.r.cfg.Keeper.Born(c.key(), pid) },
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.pidfd = p.PIDFD
+	c.rec.Status.PID, c.rec.Status.Birth = p.PID, p.Birth
+	c.mu.Unlock()
+	if p.Console == nil {
+		return nil
+	}
+	io.Ends = append(io.Ends, p.Console)
+	if err := c.keepTerminal(p.Console); err != nil {
+		return err
+	}
+	return c.r.cfg.Keeper.Add(ctx, c.key(), p.Console)
+}
+
+// keepTerminal makes input of a descriptor of our own for a terminal, whose output is the log's.
+func (c *container) keepTerminal(master *os.File) error {
+	own, err := duplicate(master)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stdin = own
+	return nil
+}
+
+// killStarted takes a process back whose start did not come to its end, and waits until the keeper has reaped it.
+func (c *container) killStarted(ctx context.Context) error {
+	if c.status().PID == 0 {
+		return nil // the starter killed it, if there was one
+	}
+	if err := c.signal(unix.SIGKILL); err != nil {
+		return err
+	}
+	select {
+	case <-c.gone:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return c.detach()
+}
+
+func (c *container) startLog(back *undo.Stack, io *stdio) error {
+	if err := back.Push(fpStartLog, "close the log", func(context.Context) error { return c.detach() }); err != nil {
+		return err
+	}
+	ends := io.Ends
+	io.Ends = nil // Open takes them over, also when it fails
+	return c.openLog(ends)
+}
+
+// openLog writes the container's output to its log from now on: from our ends of its pipes, or from the keeper's
+// duplicates of them after a restart.
+func (c *container) openLog(ends []*os.File) error {
+	cfg := c.config()
+	w, err := c.r.collector.Open(logs.Config{
+		Path: c.logPath(), State: filepath.Join(c.r.dir.container(c.id), "log"), TTY: cfg.TTY,
+		MaxSize: c.r.cfg.LogMaxSize, MaxFiles: c.r.cfg.LogMaxFiles,
+		OnDiskFull: func(err error) { c.r.logStalled(c, err) },
+	}, ends)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = w
+	return nil
 }

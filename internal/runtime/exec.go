@@ -47,11 +47,15 @@ func (r *Runtime) Exec(ctx context.Context, id string, args []string, st Streams
 }
 
 func (c *container) exec(ctx context.Context, args []string, st Streams) (int, error) {
-	target, spec, key, err := c.target()
+	target, key, err := c.target()
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = target.Close() }()
+	spec, err := c.respec(ctx)
+	if err != nil {
+		return 0, err
+	}
 	process, err := oci.ExecProcess(spec, oci.Exec{Args: args, Terminal: st.TTY})
 	if err != nil {
 		return 0, err
@@ -90,20 +94,20 @@ func (c *container) exec(ctx context.Context, args []string, st Streams) (int, e
 }
 
 // target is what a further process of a running container is made from.
-func (c *container) target() (*os.File, *oci.Spec, string, error) {
+func (c *container) target() (*os.File, string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rec.Status.State != ContainerRunning || c.pidfd == nil {
-		return nil, nil, "", fmt.Errorf("it is not running (%s): %w", c.rec.Status.State, errdefs.ErrFailedPrecondition)
+		return nil, "", fmt.Errorf("it is not running (%s): %w", c.rec.Status.State, errdefs.ErrFailedPrecondition)
 	}
-	fd, err := unix.FcntlInt(c.pidfd.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := duplicate(c.pidfd)
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("duplicate a pidfd: %w", err)
+		return nil, "", err
 	}
 	c.execs++
 	// The time keeps the key from one that an earlier hulld used.
 	key := keyExec + c.id + "/" + strconv.FormatInt(time.Now().UnixNano(), 36) + "." + strconv.Itoa(c.execs)
-	return os.NewFile(uintptr(fd), "pidfd"), c.spec, key, nil
+	return fd, key, nil
 }
 
 // execPipes are the streams of one session: the process' ends, and ours.
@@ -265,27 +269,4 @@ func setSize(tty *os.File, s Size) error {
 		serr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: s.Height, Col: s.Width})
 	})
 	return errors.Join(err, serr)
-}
-
-// pipe makes a pipe of which one end is a process'. Only ours is non-blocking: O_NONBLOCK belongs to the open file, and a
-// program would meet EAGAIN where it never had before. os.Pipe makes both so.
-func pipe(weRead bool) (theirs, ours *os.File, err error) {
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, nil, fmt.Errorf("make a pipe: %w", err)
-	}
-	our, their := fds[1], fds[0]
-	if weRead {
-		our, their = fds[0], fds[1]
-	}
-	if err := unix.SetNonblock(our, true); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("make a pipe: %w", err), unix.Close(our), unix.Close(their))
-	}
-	return os.NewFile(uintptr(their), "pipe"), os.NewFile(uintptr(our), "pipe"), nil
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		_ = f.Close()
-	}
 }

@@ -33,7 +33,7 @@ type containerRecord struct {
 	Version int
 	Phase   phase
 	Status  ContainerStatus
-	OOMSeen uint64 // kills that the cgroup had counted before this start
+	Who     identity
 }
 
 // writeRecord replaces a record in one step: a reader, or a start after a crash, sees the old one or the new one. It is

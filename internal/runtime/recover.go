@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hull-pods/hull/internal/keeper"
-	"github.com/hull-pods/hull/internal/logs"
 )
 
 // recover makes the runtime's state what the kernel has. The order matters: the records first, as everything else is
@@ -23,7 +22,7 @@ import (
 //	ready         knows no such key      the keeper died: what may still run is killed; how it ended is not known
 //	removed       anything               the removal goes on
 //	(none)        a key of ours          an exec session, or a birth before its record: killed and forgotten
-func (r *Runtime) recover(ctx context.Context) error {
+func (r *Runtime) recover(ctx, run context.Context) error {
 	list, err := r.cfg.Keeper.Records(ctx)
 	if err != nil {
 		return err
@@ -43,6 +42,11 @@ func (r *Runtime) recover(ctx context.Context) error {
 	if err := r.loadContainers(ctx, kept); err != nil {
 		return err
 	}
+	if err := r.retainLayers(ctx); err != nil {
+		return err
+	}
+	// Exits wait in the keeper's channel until everybody who may be told of one is known.
+	r.work.Go(func() { r.dispatch(run) })
 	if err := r.goOn(ctx); err != nil {
 		return err
 	}
@@ -136,16 +140,14 @@ func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
 		c.r.forget(ctx, c.key())
 		return nil
 	}
+	if st.State == ContainerCreated {
+		return c.settle(ctx, k)
+	}
 	if k == nil || k.PID == 0 {
 		return c.lost(ctx)
 	}
 	if err := c.reopen(ctx, k); err != nil {
 		return err
-	}
-	if st.State == ContainerCreated {
-		// It was cloned, and hulld died before the record said so. Whether it came to its execve cannot be known:
-		// it is as good as never started, and whoever wants it starts another.
-		return c.abandon(ctx, k)
 	}
 	if k.Exit != nil {
 		c.processEnded(*k.Exit)
@@ -153,15 +155,26 @@ func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
 	return nil
 }
 
+// logEnds is how many descriptors of a keeper's record are the log's; one more is our end of stdin.
+const logEnds = 3
+
 // reopen takes back what hulld held of a running container: its log, its stdin, its pidfd.
 func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
-	if err := c.respec(ctx); err != nil {
+	fds := k.FDs
+	k.FDs = nil
+	if len(fds) > logEnds {
+		c.stdin = fds[logEnds]
+		closeAll(fds[logEnds+1:])
+		fds = fds[:logEnds]
+	}
+	if c.config().TTY && len(fds) == logEnds {
+		if err := c.keepTerminal(fds[logEnds-1]); err != nil {
+			return err
+		}
+	}
+	if err := c.openLog(fds); err != nil {
 		return err
 	}
-	if err := c.openLog(k.FDs); err != nil {
-		return err
-	}
-	k.FDs = nil // they are the log's now
 	if k.Exit != nil {
 		return nil
 	}
@@ -173,6 +186,51 @@ func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
 	defer c.mu.Unlock()
 	c.pidfd, c.rec.Status.PID = fd, k.PID
 	return nil
+}
+
+// settle decides about a container that was being started when hulld died. What became of it is seen from its process: a
+// program that hull-init has left behind by execve runs on; one that was not born any more never ran.
+func (c *container) settle(ctx context.Context, k *keeper.Record) error {
+	if k.PID == 0 || k.Exit != nil && k.Exit.Status.ExitStatus() == notBorn {
+		return c.unstart(ctx, k)
+	}
+	if k.Exit == nil {
+		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", k.PID))
+		if err == nil && strings.HasPrefix(exe, "/memfd:") {
+			// Still hull-init: it waits for a word from the hulld that is dead.
+			if err := c.r.killAndWait(ctx, k); err != nil {
+				return err
+			}
+			return c.unstart(ctx, k)
+		}
+	}
+	if err := c.reopen(ctx, k); err != nil {
+		return err
+	}
+	err := c.update(func(rec *containerRecord) {
+		rec.Status.State, rec.Status.StartedAt = ContainerRunning, time.Now()
+		if k.Exit != nil {
+			rec.Status.StartedAt = k.Exit.At
+		}
+	})
+	if k.Exit != nil {
+		c.processEnded(*k.Exit)
+	}
+	return err
+}
+
+// notBorn is the exit status of a hull-init that did not get its whole program.
+const notBorn = 2
+
+// unstart makes a container that never ran a created one again.
+func (c *container) unstart(ctx context.Context, k *keeper.Record) error {
+	closeAll(k.FDs)
+	k.FDs = nil
+	if err := c.r.cfg.Cgroups.Load(c.cgroup()).Remove(ctx); err != nil {
+		return err
+	}
+	c.started, c.gone = make(chan struct{}), make(chan struct{})
+	return c.r.cfg.Keeper.Forget(ctx, c.key())
 }
 
 // lost is the end of a container whose keeper died: what of it still runs is nobody's child, and is killed.
@@ -190,6 +248,17 @@ func (c *container) lost(ctx context.Context) error {
 	close(c.gone)
 	close(c.ended)
 	return err
+}
+
+// retainLayers declares anew which images' layers are in use: holds are in the memory of the image store.
+func (r *Runtime) retainLayers(ctx context.Context) error {
+	r.mu.Lock()
+	held := map[string]string{}
+	for id, c := range r.containers {
+		held[id] = c.config().ImageID
+	}
+	r.mu.Unlock()
+	return r.cfg.Images.Retain(ctx, held)
 }
 
 // goOn finishes what a crash cut off in the middle.
@@ -247,5 +316,3 @@ func (r *Runtime) endStrangers(ctx context.Context, kept map[string]*keeper.Reco
 	r.log.Info("ended what an earlier hulld left", "keys", strings.Join(keys, " "))
 	return r.cfg.Keeper.Forget(ctx, keys...)
 }
-
-var _ = logs.Options{}

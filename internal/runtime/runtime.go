@@ -14,6 +14,7 @@ import (
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/starter"
 )
@@ -36,9 +37,11 @@ type Config struct {
 
 // Runtime holds every sandbox and container of one Hull. It is safe for concurrent use.
 type Runtime struct {
-	cfg Config
-	dir layout
-	log *slog.Logger
+	cfg       Config
+	dir       layout
+	log       *slog.Logger
+	host      host
+	collector *logs.Collector
 
 	mu         sync.Mutex // guards the maps, not what is in them
 	sandboxes  map[string]*sandbox
@@ -56,7 +59,7 @@ type exited interface{ processEnded(keeper.Exit) }
 // Open recovers what an earlier hulld left: it adopts what runs, takes back what was half made, and removes what nobody
 // owns. When it returns, every sandbox and container that the kernel has is one that [Runtime.Sandboxes] and
 // [Runtime.Containers] list.
-func Open(ctx context.Context, cfg Config) (*Runtime, error) {
+func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 	r := &Runtime{
 		cfg: cfg, dir: layout{root: cfg.Root, state: cfg.State}, log: cfg.Log,
 		sandboxes: map[string]*sandbox{}, containers: map[string]*container{},
@@ -67,13 +70,17 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 			return nil, fmt.Errorf("open runtime: %w", err)
 		}
 	}
+	if r.host, err = readHost(); err != nil {
+		return nil, fmt.Errorf("open runtime: %w", err)
+	}
+	if r.collector, err = logs.NewCollector(cfg.Log); err != nil {
+		return nil, fmt.Errorf("open runtime: %w", err)
+	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
-	if err := r.recover(ctx); err != nil {
-		stop()
-		return nil, fmt.Errorf("recover the runtime's state: %w", err)
+	if err := r.recover(ctx, run); err != nil {
+		return nil, errors.Join(fmt.Errorf("recover the runtime's state: %w", err), r.Close())
 	}
-	r.work.Go(func() { r.dispatch(run) })
 	return r, nil
 }
 
@@ -94,7 +101,23 @@ func (r *Runtime) Close() error {
 		errs = append(errs, c.detach())
 	}
 	r.work.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.collector.Close())...)
+}
+
+// native is the starter of infra processes and of containers without a handler.
+func (r *Runtime) native() starter.Starter { return r.cfg.Starters[""] }
+
+// starterOf is the starter that a sandbox's handler names; RunSandbox has checked that there is one.
+func (r *Runtime) starterOf(s *sandbox) starter.Starter { return r.cfg.Starters[s.config().Handler] }
+
+// logStalled says that a container's output waits, or goes on.
+func (r *Runtime) logStalled(c *container, err error) {
+	if err != nil {
+		r.log.Error("a container's output waits for its log", "container", c.id, "err", err)
+		r.emit(c.in.config().Owner, Event{Type: LogStalled, SandboxID: c.in.id, ContainerID: c.id})
+		return
+	}
+	r.log.Info("a container's output goes on", "container", c.id)
 }
 
 // dispatch hands every exit that the keeper reports to the noun whose process it was.

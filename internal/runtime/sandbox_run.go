@@ -2,11 +2,14 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/failpoint"
@@ -36,6 +39,9 @@ const shmSize = 64 << 20
 // The record says "making" from before the first step until after the last one, so that a start of hulld after a crash
 // takes back whatever there is.
 func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (_ SandboxStatus, err error) {
+	if r.cfg.Starters[cfg.Handler] == nil {
+		return SandboxStatus{}, fmt.Errorf("runtime handler %q: %w", cfg.Handler, errdefs.ErrNotFound)
+	}
 	s := r.newSandbox(newID(), sandboxRecord{Version: recordVersion, Phase: phaseMaking})
 	s.rec.Status = SandboxStatus{ID: s.id, Config: cfg, State: SandboxNotReady, CreatedAt: time.Now()}
 	s.op.Lock()
@@ -99,7 +105,7 @@ func (s *sandbox) removeCgroup(ctx context.Context) error {
 		}
 	}
 	s.r.mu.Unlock()
-	return s.r.cfg.Cgroups.Load(parent).Remove(ctx)
+	return errors.Join(s.r.cfg.Cgroups.Load(parent).Remove(ctx), s.r.cfg.Cgroups.Load(parent).Prune())
 }
 
 func (s *sandbox) shm() string {
@@ -122,7 +128,13 @@ func (s *sandbox) makeShm(_ context.Context, back *undo.Stack) error {
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return err
 	}
-	return linux.MountTmpfs(dir, linux.TmpfsOptions{Size: shmSize, Mode: 0o1777, Source: "shm"})
+	m, err := linux.NewMount("tmpfs", "shm", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC,
+		linux.KeyValue("size", strconv.Itoa(shmSize)), linux.KeyValue("mode", "1777"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	return linux.AttachPath(m, dir)
 }
 
 func (s *sandbox) removeShm() error {
@@ -190,14 +202,14 @@ func (s *sandbox) makeNetwork(ctx context.Context, back *undo.Stack) error {
 		return err
 	}
 	if cfg.HostNetwork {
-		return s.r.hostPorts(ctx, s.id, cfg.Ports)
+		return s.r.cfg.Network.ClaimPorts(ctx, network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports})
 	}
 	ns, err := os.Open(s.namespace("net"))
 	if err != nil {
 		return fmt.Errorf("open the network namespace: %w", err)
 	}
 	defer func() { _ = ns.Close() }()
-	res, err := s.r.cfg.Network.Attach(ctx, network.Request{ID: s.id, Netns: ns, Ports: cfg.Ports})
+	res, err := s.r.cfg.Network.Attach(ctx, network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Netns: ns, Ports: cfg.Ports})
 	if err != nil {
 		return err
 	}

@@ -28,8 +28,8 @@ func (c *container) makeSpec(cfg *ContainerConfig, img *image.ImageConfig, who i
 	}
 	out := oci.Config{
 		ReadonlyRootfs: cfg.ReadonlyRootfs, Hostname: c.in.hostname(),
-		Args: arguments(cfg, img), Env: environment(cfg, img, who.home), Cwd: workingDir(cfg, img), Terminal: cfg.TTY,
-		UID: who.uid, GID: who.gid, Groups: who.groups,
+		Args: arguments(cfg, img), Env: environment(cfg, img, who.Home), Cwd: workingDir(cfg, img), Terminal: cfg.TTY,
+		UID: who.UID, GID: who.GID, Groups: who.Groups,
 		Privileged: cfg.Privileged, AddCapabilities: cfg.AddCaps, DropCapabilities: cfg.DropCaps,
 		HostCapabilities: c.r.host.capabilities, NoNewPrivileges: cfg.NoNewPrivileges, Seccomp: seccomp,
 		Mounts: c.mounts(cfg), ShmPath: c.in.shm(), Devices: cfg.Devices,

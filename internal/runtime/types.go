@@ -144,6 +144,10 @@ const (
 	ReasonError      = "Error"
 	ReasonOOMKilled  = "OOMKilled"
 	ReasonStartError = "StartError" // it never came to execve; ExitCode is 128
+
+	// ReasonUnknown is that of a container that nobody saw the end of; ExitCode is the kubelet's 137.
+	ReasonUnknown = "ContainerStatusUnknown"
+	unknownCode   = 137
 )
 
 // ContainerStatus is one container as it is now.
@@ -171,13 +175,14 @@ type EventType string
 const (
 	ContainerEnded EventType = "container ended"
 	SandboxEnded   EventType = "sandbox ended" // its infra process died; its containers still may run
+	LogStalled     EventType = "log stalled"   // the container's output waits: its log cannot be written
 )
 
 // Event is sent to the owner of the sandbox. It names what to look at; the state is in the status.
 type Event struct {
 	Type        EventType
 	SandboxID   string
-	ContainerID string // with ContainerEnded
+	ContainerID string // but with SandboxEnded
 }
 
 // Size of a terminal, in characters.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,11 +16,12 @@ import (
 // accountsLimit bounds /etc/passwd and /etc/group of an image: they are read into memory.
 const accountsLimit = 4 << 20
 
-// identity is who a container's process runs as.
+// identity is who a container's process runs as. It is recorded, so that its spec can be made again without its root file
+// system.
 type identity struct {
-	uid, gid uint32
-	groups   []uint32
-	home     string
+	UID, GID uint32
+	Groups   []uint32
+	Home     string
 }
 
 // whoami finds a container's user as CRI runtimes do: RunAsUser wins over the image's user; a group that nobody names is
@@ -58,19 +58,22 @@ func whoami(rootfs *os.File, c *ContainerConfig) (identity, error) {
 			groups = merged.Sgids
 		}
 	}
-	id := identity{uid: uint32(found.Uid), gid: uint32(found.Gid), home: found.Home}
+	id := identity{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
+	// runc and containerd put the primary group among the others, first, so that dropping it by setgid keeps it.
+	seen := map[uint32]bool{id.GID: true}
+	id.Groups = []uint32{id.GID}
+	add := func(g uint32) {
+		if !seen[g] {
+			seen[g] = true
+			id.Groups = append(id.Groups, g)
+		}
+	}
 	for _, g := range groups {
-		id.groups = append(id.groups, uint32(g))
+		add(uint32(g))
 	}
 	for _, g := range c.SupplementalGroups {
-		id.groups = append(id.groups, uint32(g))
+		add(uint32(g))
 	}
-	if !slices.Contains(id.groups, id.gid) {
-		// runc and containerd put the primary group first, so that a setgid drop keeps it.
-		id.groups = append([]uint32{id.gid}, id.groups...)
-	}
-	slices.Sort(id.groups[1:])
-	id.groups = slices.Compact(id.groups)
 	return id, nil
 }
 

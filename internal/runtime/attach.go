@@ -1,0 +1,74 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/hull-pods/hull/internal/logs"
+)
+
+// Attach connects a client to a running container's streams until the container has ended, or the client has gone.
+func (r *Runtime) Attach(ctx context.Context, id string, st Streams) error {
+	c, err := r.container(id)
+	if err != nil {
+		return err
+	}
+	if err := c.attach(ctx, st); err != nil {
+		return fmt.Errorf("attach to %s: %w", c, err)
+	}
+	return nil
+}
+
+func (c *container) attach(ctx context.Context, st Streams) error {
+	c.mu.Lock()
+	w, stdin, cfg := c.log, c.stdin, &c.rec.Status.Config
+	state := c.rec.Status.State
+	c.mu.Unlock()
+	if w == nil {
+		return fmt.Errorf("it is not running (%s): %w", state, errdefs.ErrFailedPrecondition)
+	}
+	if st.Stdin != nil && cfg.Stdin && stdin != nil {
+		// Ends with the client's connection, which api closes, or with the container's end of the pipe.
+		go func() {
+			_, err := io.Copy(stdin, st.Stdin)
+			if err == nil && cfg.StdinOnce && !cfg.TTY {
+				c.closeStdin()
+			}
+		}()
+	}
+	if cfg.TTY && st.Resize != nil && stdin != nil {
+		stop := make(chan struct{})
+		defer close(stop)
+		go resize(stdin, st.Resize, stop)
+	}
+	return w.Attach(ctx, st.Stdout, st.Stderr)
+}
+
+// closeStdin gives the container its end of input: after the first client's, with stdinOnce.
+func (c *container) closeStdin() {
+	c.mu.Lock()
+	f := c.stdin
+	c.stdin = nil
+	c.mu.Unlock()
+	if f != nil {
+		_ = f.Close()
+	}
+}
+
+// Logs writes a container's log. With o.Follow it goes on until the container has ended and everything is written.
+func (r *Runtime) Logs(ctx context.Context, id string, o LogOptions, stdout, stderr io.Writer) error {
+	c, err := r.container(id)
+	if err != nil {
+		return err
+	}
+	o.Ended, o.Log = c.ended, r.log
+	err = logs.Read(ctx, c.logPath(), o, stdout, stderr)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("read the log of %s: %w", c, err)
+	}
+	return err
+}

@@ -1,0 +1,26 @@
+package runtime
+
+import (
+	"github.com/hull-pods/hull/internal/cgroup"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+// cgroupResources and cgroupRules translate between two packages that may not know each other.
+func cgroupResources(r Resources) cgroup.Resources {
+	out := cgroup.Resources{
+		CPUShares: r.CPUShares, CPUQuota: r.CPUQuota, CPUPeriod: r.CPUPeriod, Memory: r.Memory, Swap: r.Swap,
+		PidsLimit: r.PidsLimit, Cpus: r.Cpus, Mems: r.Mems, Unified: r.Unified,
+	}
+	for _, h := range r.HugePages {
+		out.HugePages = append(out.HugePages, cgroup.HugePage{Size: h.Size, Limit: h.Limit})
+	}
+	return out
+}
+
+func cgroupRules(rules []oci.DeviceRule) []cgroup.DeviceRule {
+	out := make([]cgroup.DeviceRule, len(rules))
+	for i, r := range rules {
+		out[i] = cgroup.DeviceRule{Allow: r.Allow, Type: r.Type, Major: r.Major, Minor: r.Minor, Access: r.Access}
+	}
+	return out
+}
