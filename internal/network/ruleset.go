@@ -88,8 +88,9 @@ func newRuleset(instance string, group uint32) *ruleset {
 	r.rule(post, groupIs(expr.MetaKeyOIFGROUP, expr.CmpOpEq, group), inet4.is(), inet4.source(loopback4), masquerade)
 	r.rule(post, from, groupIs(expr.MetaKeyOIFGROUP, expr.CmpOpNeq, group), masquerade)
 
-	r.rule(refuse, inet6.is(), inet6.destination(netip.MustParsePrefix("::1/128")), loadPort(1), r.contains(setRefused),
-		[]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_PORT_UNREACH}})
+	toLoopback := [][]expr.Any{inet6.is(), inet6.destination(netip.MustParsePrefix("::1/128")), loadPort(1), r.contains(setRefused)}
+	r.rule(refuse, append(toLoopback, protocolIs(unix.IPPROTO_TCP), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})...)
+	r.rule(refuse, append(toLoopback, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_PORT_UNREACH}})...)
 	return r
 }
 
