@@ -78,6 +78,13 @@ func (b *bench) pass(seconds float64) {
 	synctest.Wait()
 }
 
+// behaves says what containers of a name do from now on.
+func (b *bench) behaves(name string, how behaviour) {
+	b.rt.mu.Lock()
+	defer b.rt.mu.Unlock()
+	b.rt.behave[name] = how
+}
+
 // podOf makes a Pod from names; before a "|" stand init containers, of which a "+" ends a sidecar's.
 func podOf(names string, policy v1.RestartPolicy) *v1.Pod {
 	always := v1.ContainerRestartPolicyAlways

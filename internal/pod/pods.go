@@ -265,3 +265,11 @@ func (p *Pods) slot(ctx context.Context) (release func(), err error) {
 		return nil, ctx.Err()
 	}
 }
+
+// What the daemon gives.
+var (
+	_ Sandboxes  = (*runtime.Runtime)(nil)
+	_ Containers = (*runtime.Runtime)(nil)
+	_ Images     = (*image.Store)(nil)
+	_ Volumes    = (*volume.Volumes)(nil)
+)

@@ -45,7 +45,7 @@ func TestComesUpAndGoes(t *testing.T) {
 
 func TestStartsComeInOrder(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{creating: 2 * time.Second}
+		b.behaves("a", behaviour{creating: 2 * time.Second})
 		b.create(podOf("a b c", v1.RestartPolicyAlways))
 		b.pass(3)
 		b.did(`2: start a 0
@@ -56,15 +56,15 @@ func TestStartsComeInOrder(t *testing.T) {
 
 func TestInitContainers(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["i"] = behaviour{runs: time.Second}
-		b.rt.behave["j"] = behaviour{runs: time.Second, exit: 3}
+		b.behaves("i", behaviour{runs: time.Second})
+		b.behaves("j", behaviour{runs: time.Second, exit: 3})
 		b.create(podOf("i j | a", v1.RestartPolicyAlways))
 		b.want("Pending i=Running j=PodInitializing a=PodInitializing")
 		b.pass(2.5)
 		b.want("Pending i=Completed(0) j=Running/1 a=PodInitializing")
 		b.pass(1)
 		b.want("Pending i=Completed(0) j=CrashLoopBackOff/1 a=PodInitializing")
-		b.rt.behave["j"] = behaviour{runs: time.Second}
+		b.behaves("j", behaviour{runs: time.Second})
 		b.pass(11)
 		b.want("Running i=Completed(0) j=Completed(0)/2 a=Running")
 		b.did(`0: start i 0
@@ -77,7 +77,7 @@ func TestInitContainers(t *testing.T) {
 
 func TestFailedInitContainerEndsThePod(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["i"] = behaviour{runs: time.Second, exit: 3}
+		b.behaves("i", behaviour{runs: time.Second, exit: 3})
 		b.create(podOf("i | a", v1.RestartPolicyNever))
 		b.pass(5)
 		b.want("Failed i=Error(3) a=PodInitializing")
@@ -88,7 +88,7 @@ func TestFailedInitContainerEndsThePod(t *testing.T) {
 // TestCrashLoop: 10 s doubling to 5 min, from the moment at which the container ended.
 func TestCrashLoop(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{runs: time.Second, exit: 1}
+		b.behaves("a", behaviour{runs: time.Second, exit: 1})
 		b.create(podOf("a", v1.RestartPolicyAlways))
 		b.pass(1.5)
 		b.want("Running a=Running/1") // the first time at once
@@ -115,7 +115,7 @@ func TestCrashLoop(t *testing.T) {
 		if n := len(b.rt.containers); n != 1 && n != 2 {
 			t.Errorf("%d records", n)
 		}
-		b.rt.behave["a"] = behaviour{runs: 601 * time.Second, exit: 1}
+		b.behaves("a", behaviour{runs: 601 * time.Second, exit: 1})
 		b.pass(300 + 605)
 		b.rt.done()
 		b.want("Running a=Running/11") // ran long: at once
@@ -135,7 +135,7 @@ func TestRestartPolicies(t *testing.T) {
 		{v1.RestartPolicyAlways, 0, "Running a=CrashLoopBackOff/1"},
 	} {
 		inBubble(t, func(b *bench) {
-			b.rt.behave["a"] = behaviour{runs: time.Second, exit: tc.exit}
+			b.behaves("a", behaviour{runs: time.Second, exit: tc.exit})
 			b.create(podOf("a", tc.policy))
 			b.pass(5)
 			b.want(tc.want)
@@ -216,7 +216,7 @@ func TestStartFailures(t *testing.T) {
 			p.Spec.SecurityContext = &v1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &root}
 		}, "Pending a=CreateContainerConfigError", `container's runAsUser breaks non-root policy (pod: "p_default(UID)", container: a)`,
 			`Warning Failed a: Error: container's runAsUser breaks non-root policy (pod: "p_default(UID)", container: a)`, ""},
-		{"cannot be created", func(_ *v1.Pod, b *bench) { b.rt.behave["a"] = behaviour{createErr: errors.New("no space left")} },
+		{"cannot be created", func(_ *v1.Pod, b *bench) { b.behaves("a", behaviour{createErr: errors.New("no space left")}) },
 			"Pending a=CreateContainerError", "no space left", "Warning Failed a: Error: no space left", "0: create a 0\n10: create a 0\n20: create a 0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestStartFailures(t *testing.T) {
 
 func TestCommandNotFound(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{startErr: errors.New(`exec: "nosuch": executable file not found in $PATH`)}
+		b.behaves("a", behaviour{startErr: errors.New(`exec: "nosuch": executable file not found in $PATH`)})
 		b.create(podOf("a", v1.RestartPolicyAlways))
 		b.pass(1)
 		pod := b.get()
@@ -252,7 +252,7 @@ func TestCommandNotFound(t *testing.T) {
 		b.did("0: start a 0\n0: start a 1\n10: start a 2\n30: start a 3", "start")
 	})
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{startErr: errors.New("exec: nosuch")}
+		b.behaves("a", behaviour{startErr: errors.New("exec: nosuch")})
 		b.create(podOf("a", v1.RestartPolicyNever))
 		b.pass(1)
 		b.want("Failed a=StartError(128)")
@@ -269,8 +269,12 @@ func TestVolumeAndSandboxFailures(t *testing.T) {
 		if n := strings.Count(b.rt.done("make"), "make"); n != 4 { // at 0, 0.5, 1.5, 3.5
 			t.Errorf("%d tries in 4 s", n)
 		}
+		b.volumes.mu.Lock()
 		b.volumes.err = nil
+		b.volumes.mu.Unlock()
+		b.rt.mu.Lock()
 		b.rt.sandboxErr = errors.New("host port 80 is taken")
+		b.rt.mu.Unlock()
 		b.pass(4 + 15)
 		b.wantTold("Warning FailedCreatePodSandBox: Failed to create pod sandbox: host port 80 is taken")
 		b.rt.mu.Lock()
@@ -283,8 +287,8 @@ func TestVolumeAndSandboxFailures(t *testing.T) {
 
 func TestDeletion(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{deaf: true}
-		b.rt.behave["b"] = behaviour{dying: 2 * time.Second}
+		b.behaves("a", behaviour{deaf: true})
+		b.behaves("b", behaviour{dying: 2 * time.Second})
 		b.create(podOf("a b", v1.RestartPolicyAlways))
 		b.pass(1)
 		b.delete(10)
@@ -305,7 +309,7 @@ func TestDeletion(t *testing.T) {
 
 func TestLessPatience(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{deaf: true}
+		b.behaves("a", behaviour{deaf: true})
 		b.create(podOf("a", v1.RestartPolicyAlways))
 		b.delete(30)
 		b.pass(1)
@@ -345,7 +349,7 @@ func TestDeletedWhilePulling(t *testing.T) {
 
 func TestDeletedBeforeTheStart(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{creating: 5 * time.Second}
+		b.behaves("a", behaviour{creating: 5 * time.Second})
 		b.create(podOf("a", v1.RestartPolicyAlways))
 		b.pass(1)
 		b.delete(30)
@@ -360,7 +364,7 @@ func TestDeletedBeforeTheStart(t *testing.T) {
 
 func TestForcedDeletion(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{deaf: true}
+		b.behaves("a", behaviour{deaf: true})
 		b.create(podOf("a", v1.RestartPolicyAlways))
 		b.delete(0) // the store lets go of it at once
 		if !b.gone() {
@@ -402,7 +406,7 @@ func TestFinalizers(t *testing.T) {
 
 func TestSandboxDies(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["i"] = behaviour{runs: time.Second}
+		b.behaves("i", behaviour{runs: time.Second})
 		b.create(podOf("i | a b", v1.RestartPolicyAlways))
 		b.pass(2)
 		b.rt.done()
@@ -441,9 +445,9 @@ func TestSandboxDies(t *testing.T) {
 
 func TestSidecars(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["i"] = behaviour{runs: time.Second}
-		b.rt.behave["a"] = behaviour{dying: time.Second}
-		b.rt.behave["r"] = behaviour{dying: time.Second}
+		b.behaves("i", behaviour{runs: time.Second})
+		b.behaves("a", behaviour{dying: time.Second})
+		b.behaves("r", behaviour{dying: time.Second})
 		b.create(podOf("s+ i r+ | a", v1.RestartPolicyAlways))
 		b.pass(2)
 		b.want("Running s=Running i=Completed(0) r=Running a=Running")
@@ -463,7 +467,7 @@ func TestSidecars(t *testing.T) {
 
 func TestSidecarsEndWithTheirContainers(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{runs: time.Second}
+		b.behaves("a", behaviour{runs: time.Second})
 		b.create(podOf("s+ | a", v1.RestartPolicyNever))
 		b.pass(3)
 		b.want("Succeeded s=Error(143) a=Completed(0)")
@@ -472,9 +476,9 @@ func TestSidecarsEndWithTheirContainers(t *testing.T) {
 
 func TestTerminationMessages(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{runs: time.Second, exit: 1, leaves: "out of cheese", says: "a log"}
-		b.rt.behave["b"] = behaviour{runs: time.Second, exit: 1, says: strings.Repeat("x", 3000) + "the end"}
-		b.rt.behave["c"] = behaviour{runs: time.Second, exit: 0, says: "never shown"}
+		b.behaves("a", behaviour{runs: time.Second, exit: 1, leaves: "out of cheese", says: "a log"})
+		b.behaves("b", behaviour{runs: time.Second, exit: 1, says: strings.Repeat("x", 3000) + "the end"})
+		b.behaves("c", behaviour{runs: time.Second, exit: 0, says: "never shown"})
 		pod := podOf("a b c", v1.RestartPolicyNever)
 		for i := range pod.Spec.Containers {
 			pod.Spec.Containers[i].TerminationMessagePolicy = v1.TerminationMessageFallbackToLogsOnError
@@ -514,7 +518,7 @@ func TestAnotherImage(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{dying: 2 * time.Second}
+		b.behaves("a", behaviour{dying: 2 * time.Second})
 		pod := podOf("a", v1.RestartPolicyAlways)
 		pod.Spec.ActiveDeadlineSeconds = new(int64(60))
 		b.create(pod)
@@ -534,7 +538,7 @@ func TestDeadline(t *testing.T) {
 // TestRestart: what runs is left alone, what ended meanwhile counts, and the back-off goes on where it was.
 func TestRestart(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["b"] = behaviour{runs: time.Second, exit: 1}
+		b.behaves("b", behaviour{runs: time.Second, exit: 1})
 		b.create(podOf("a b", v1.RestartPolicyAlways))
 		b.pass(13.5) // b ended at 1, 2 and 13
 		b.want("Running a=Running b=CrashLoopBackOff/2")
@@ -557,7 +561,7 @@ func TestRestart(t *testing.T) {
 
 func TestRestartWithADeletedPod(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.rt.behave["a"] = behaviour{deaf: true}
+		b.behaves("a", behaviour{deaf: true})
 		b.create(podOf("a", v1.RestartPolicyAlways))
 		b.stop()
 		b.delete(5)
