@@ -62,7 +62,7 @@ func namespacesOf(spec *oci.Spec) (namespaces, error) {
 func (ns namespaces) listed(flag uintptr) bool { return (ns.fresh|ns.joined)&flag != 0 }
 func (ns namespaces) user() bool               { return ns.listed(unix.CLONE_NEWUSER) }
 
-// early tells that the process must fork once it is in the user namespace that it joins, as that must own the others.
+// early tells that the other namespaces are made after the user namespace that the process joins, as that must own them.
 func (ns namespaces) early() bool {
 	return ns.joined&unix.CLONE_NEWUSER != 0 && ns.fresh&^unix.CLONE_NEWCGROUP != 0
 }
@@ -94,8 +94,11 @@ func (c *compiler) enter(ns namespaces, cgroups int) {
 	if ns.joined&unix.CLONE_NEWUSER != 0 {
 		c.becomeRoot()
 	}
-	if ns.early() {
-		c.fork("fork into the new namespaces", uint64(ns.fresh&^unix.CLONE_NEWCGROUP))
+	switch flags := ns.fresh &^ unix.CLONE_NEWCGROUP; {
+	case ns.early() && flags&unix.CLONE_NEWPID != 0:
+		c.fork("fork into the new namespaces", uint64(flags))
+	case ns.early():
+		c.call("make the new namespaces", linux.SysUnshare, num(flags))
 	}
 	if ns.fresh&unix.CLONE_NEWCGROUP != 0 {
 		c.call("make a cgroup namespace", linux.SysUnshare, num(unix.CLONE_NEWCGROUP))

@@ -43,7 +43,7 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 			return f, err
 		}
 		if o.bind {
-			if f.Files[m.Destination], err = d.bind(m, o, r.Sources[m.Destination]); err != nil {
+			if f.Files[m.Destination], err = d.bind(withMappings(m, r.Spec), o, r.Sources[m.Destination]); err != nil {
 				return f, err
 			}
 		}
@@ -209,10 +209,33 @@ func (d *delivery) bind(m oci.SpecMount, o options, source *os.File) (file bool,
 		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
 	}
 	d.keep(fdMount(m.Destination), tree)
+	if o.idmap {
+		if err := d.idmap(m, o, tree); err != nil {
+			return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
+		}
+	}
 	if err := setBind(tree, o); err != nil {
 		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
 	}
 	return st.Mode&unix.S_IFMT != unix.S_IFDIR, nil
+}
+
+// withMappings completes an idmapped mount with the container's own mappings.
+func withMappings(m oci.SpecMount, spec *oci.Spec) oci.SpecMount {
+	if len(m.UIDMappings)+len(m.GIDMappings) == 0 {
+		m.UIDMappings, m.GIDMappings = spec.Linux.UIDMappings, spec.Linux.GIDMappings
+	}
+	return m
+}
+
+// idmap makes the owners in a mount those of a user namespace with the mount's mappings.
+func (d *delivery) idmap(m oci.SpecMount, o options, tree *os.File) error {
+	userns, err := d.n.userNamespace(m.UIDMappings, m.GIDMappings)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = userns.Close() }()
+	return linux.SetMount(tree, o.idmapBelow, linux.Attributes{IDMap: userns})
 }
 
 // setBind gives a bind mount its flags and propagation. A mount is the container's alone unless it asks for more.

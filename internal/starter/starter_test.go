@@ -80,6 +80,9 @@ func spec(t testing.TB, c oci.Config) *oci.Spec {
 	if c.Namespaces.Net.Kind == "" {
 		c.Namespaces.Net.Kind = oci.NamespaceHost
 	}
+	caps, err := oci.HostCapabilities()
+	must(t, err)
+	c.HostCapabilities = caps
 	s, err := oci.New(c)
 	if err != nil {
 		t.Fatal(err)
