@@ -41,6 +41,9 @@ func newOutside(t testing.TB) outside {
 	if err := linux.InNetns(o.ns, func() error { setUp(t, "far", o.far); return nil }); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := netlink.LinkByName("uplink"); err != nil { // asking makes it ready: see rtnl.link
+		t.Fatal(err)
+	}
 	return o
 }
 
@@ -259,3 +262,6 @@ func nonBlocking(pc net.PacketConn, buf []byte) (int, net.Addr, error) {
 	}
 	return n, nil, rerr
 }
+
+// ours is a pool inside the outside's own network.
+func ours(o outside) netip.Prefix { return netip.PrefixFrom(o.host[0], 25).Masked() }

@@ -1,0 +1,406 @@
+package network
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/hulltest"
+)
+
+// none fails the test when the Network still has something of a sandbox.
+func none(t *testing.T, n *Network) {
+	t.Helper()
+	ids, err := n.List(t.Context())
+	if err != nil || len(ids) != 0 {
+		t.Errorf("List: %v, %v; want none", ids, err)
+	}
+	links, err := n.ownLinks()
+	if err != nil || len(links) != 0 {
+		t.Errorf("links: %v, %v; want none", links, err)
+	}
+	if files, err := os.ReadDir(filepath.Join(n.cfg.StateDir, "leases")); err != nil || len(files) != 0 {
+		t.Errorf("lease files: %v, %v; want none", files, err)
+	}
+	if len(n.pool.used) != 0 || len(n.names) != 0 || len(n.book.taken) != 0 {
+		t.Errorf("still taken: numbers %v, names %v, ports %v", n.pool.used, n.names, n.book.taken)
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range n.table.rules.sets {
+		elems, err := conn.GetSetElements(s)
+		if err != nil || len(elems) != 0 {
+			t.Errorf("set %s: %v, %v; want none", s.Name, elems, err)
+		}
+	}
+}
+
+func TestDetachLetsTheNamespaceRemoveTheVeth(t *testing.T) {
+	n := open(t, testConfig(t))
+	n.grace = time.Hour // deleting it ourselves would hang the test
+	p := attach(t, n, Port{HostPort: 8080, ContainerPort: 80})
+	if err := n.Release(t.Context(), p.id); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := n.List(t.Context()); err != nil || !slices.Equal(ids, []string{p.id}) {
+		t.Errorf("a released sandbox whose veth is there: List %v, %v", ids, err)
+	}
+	q := attach(t, n, Port{HostPort: 8080, ContainerPort: 80}) // the port is free at once, the address is not
+	if q.IPs[0] == p.IPs[0] {
+		t.Errorf("address %s was given again while its veth is there", p.IPs[0])
+	}
+	p.end(n)
+	q.end(n)
+	q.end(n) // idempotent
+	none(t, n)
+}
+
+func TestDetachDeletesTheVethOfANamespaceThatStays(t *testing.T) {
+	n := open(t, testConfig(t))
+	p := attach(t, n)
+	if err := n.Detach(t.Context(), p.id); err != nil {
+		t.Fatal(err)
+	}
+	none(t, n)
+}
+
+func TestLostEventsAreFoundByAsking(t *testing.T) {
+	n := open(t, testConfig(t))
+	n.grace = time.Hour
+	p := attach(t, n)
+	index := n.leases[p.id].index
+	gone := n.watch.gone(index)
+	n.watch.lost() // it is there: nothing must be told
+	select {
+	case <-gone:
+		t.Fatal("told that the link is gone while it is there")
+	default:
+	}
+	missing := n.watch.gone(1 << 30)
+	n.watch.lost()
+	<-missing
+	p.end(n)
+	<-gone
+}
+
+func TestEveryFailureLeavesNothing(t *testing.T) {
+	n := open(t, testConfig(t))
+	for _, name := range []string{"network.lease", "network.ports", "network.veth", "network.host", "network.pod", "network.forward", "network.done"} {
+		if !slices.Contains(failpoint.All(), name) {
+			t.Fatalf("no failpoint %s", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Cleanup(func() { _ = failpoint.Set("") })
+			if err := failpoint.Set(name + "=error"); err != nil {
+				t.Fatal(err)
+			}
+			ns := netns(t)
+			req := Request{ID: newID(t), Netns: ns, Ports: []Port{{HostPort: 8080, ContainerPort: 80}, {HostPort: 8080, ContainerPort: 80, Protocol: "UDP"}}}
+			if _, err := n.Attach(t.Context(), req); !errors.Is(err, failpoint.ErrInjected) {
+				t.Fatalf("error %v, want the injected one", err)
+			}
+			none(t, n)
+			if _, err := n.Attach(t.Context(), req); err != nil {
+				t.Errorf("the same again: %v", err)
+			}
+			if err := n.Detach(t.Context(), req.ID); err != nil {
+				t.Error(err)
+			}
+			none(t, n)
+		})
+	}
+	for _, name := range []string{"network.release", "network.forget"} {
+		t.Run(name, func(t *testing.T) {
+			t.Cleanup(func() { _ = failpoint.Set("") })
+			p := attach(t, n, Port{HostPort: 8080, ContainerPort: 80})
+			if err := failpoint.Set(name + "=error"); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Detach(t.Context(), p.id); !errors.Is(err, failpoint.ErrInjected) {
+				t.Fatalf("error %v, want the injected one", err)
+			}
+			p.end(n)
+			none(t, n)
+		})
+	}
+}
+
+func TestWhatIsAskedWronglyIsRefused(t *testing.T) {
+	n := open(t, testConfig(t))
+	p := attach(t, n)
+	other, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	id := newID(t)
+	for _, tc := range []struct {
+		name string
+		req  Request
+		want error
+		text string
+	}{
+		{"twice", Request{ID: p.id, Netns: p.ns}, errdefs.ErrAlreadyExists, "it has a network already"},
+		{"ID", Request{ID: "web", Netns: p.ns}, errdefs.ErrInvalidArgument, "32 hex digits"},
+		{"eth0 is there", Request{ID: id, Netns: p.ns}, unix.EEXIST, "make veth"},
+		{"not a namespace", Request{ID: id, Netns: other}, unix.EINVAL, "make veth"},
+		{"protocol", Request{ID: id, Netns: p.ns, Ports: []Port{{HostPort: 1, ContainerPort: 1, Protocol: "ICMP"}}}, errdefs.ErrInvalidArgument, `"ICMP" is not TCP`},
+		{"port 0", Request{ID: id, Netns: p.ns, Ports: []Port{{ContainerPort: 1}}}, errdefs.ErrInvalidArgument, "port 0"},
+		{"loopback", Request{ID: id, Netns: p.ns, Ports: []Port{{HostIP: netip.IPv6Loopback(), HostPort: 1, ContainerPort: 1}}}, errdefs.ErrInvalidArgument, "127.0.0.1 works"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := n.Attach(t.Context(), tc.req)
+			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("error %v, want %v with %q", err, tc.want, tc.text)
+			}
+		})
+	}
+	if _, err := n.Get(id); !errdefs.IsNotFound(err) {
+		t.Errorf("Get of what failed: %v", err)
+	}
+	p.end(n)
+	none(t, n)
+}
+
+func TestPortsClash(t *testing.T) {
+	n := open(t, testConfig(t))
+	web := attach(t, n, Port{HostPort: 8080, ContainerPort: 80}, Port{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 9090, ContainerPort: 90})
+	try := func(p Port) error {
+		id := newID(t)
+		_, err := n.Attach(t.Context(), Request{ID: id, Netns: netns(t), Ports: []Port{p}})
+		if err == nil {
+			err = n.Detach(t.Context(), id)
+		}
+		return err
+	}
+	holder := "Pod test/" + web.id[:4]
+	for _, tc := range []struct {
+		port Port
+		want string
+	}{
+		{Port{HostPort: 8080, ContainerPort: 81}, "host port 8080/TCP is already used by " + holder},
+		{Port{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 8080, ContainerPort: 81}, "host port 8080/TCP of 127.0.0.1 is already used by " + holder},
+		{Port{HostPort: 9090, ContainerPort: 81}, "host port 9090/TCP is already used by " + holder},
+		{Port{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: 9090, ContainerPort: 81}, ""},
+		{Port{HostIP: netip.IPv6Unspecified(), HostPort: 9090, ContainerPort: 81}, ""},
+		{Port{HostPort: 8080, ContainerPort: 81, Protocol: "UDP"}, ""},
+	} {
+		err := try(tc.port)
+		if tc.want == "" && err != nil || tc.want != "" && (!errdefs.IsAlreadyExists(err) || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%+v: error %v, want %q", tc.port, err, tc.want)
+		}
+	}
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	u, err := net.ListenPacket("udp", "[::]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = u.Close() }()
+	tcp := uint16(l.Addr().(*net.TCPAddr).Port)
+	udp := uint16(u.LocalAddr().(*net.UDPAddr).Port)
+	comm, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := strings.TrimSpace(string(comm)) + " (process "
+	if err := try(Port{HostPort: tcp, ContainerPort: 80}); !errdefs.IsAlreadyExists(err) || !strings.Contains(err.Error(), who) {
+		t.Errorf("a port on which a process listens: %v, want %q", err, who)
+	}
+	if err := try(Port{HostPort: udp, ContainerPort: 80, Protocol: "UDP"}); !errdefs.IsAlreadyExists(err) || !strings.Contains(err.Error(), who) {
+		t.Errorf("a UDP port that a process has: %v, want %q", err, who)
+	}
+	if other, err := net.Listen("tcp", "127.0.0.1:8080"); err == nil {
+		_ = other.Close()
+		t.Error("a process of the host could take a Pod's host port")
+	}
+
+	hostnet := Request{ID: newID(t), Name: "kube/proxy", Ports: []Port{{HostPort: 10256}}}
+	if err := n.ClaimPorts(t.Context(), hostnet); err != nil {
+		t.Fatal(err)
+	}
+	if own, err := net.Listen("tcp", ":10256"); err != nil {
+		t.Errorf("a Pod on the host's network cannot bind its own port: %v", err)
+	} else {
+		_ = own.Close()
+	}
+	if err := try(Port{HostPort: 10256, ContainerPort: 80}); !errdefs.IsAlreadyExists(err) || !strings.Contains(err.Error(), "Pod kube/proxy") {
+		t.Errorf("a port of a Pod on the host's network: %v", err)
+	}
+	if err := n.Detach(t.Context(), hostnet.ID); err != nil {
+		t.Error(err)
+	}
+	web.end(n)
+	none(t, n)
+}
+
+func TestRestartAdopts(t *testing.T) {
+	cfg := testConfig(t)
+	n := open(t, cfg)
+	p := attach(t, n, Port{HostPort: 8080, ContainerPort: 80})
+	hostnet := Request{ID: newID(t), Name: "kube/proxy", Ports: []Port{{HostPort: 10256}}}
+	if err := n.ClaimPorts(t.Context(), hostnet); err != nil {
+		t.Fatal(err)
+	}
+	lost := attach(t, n)
+	serve(t, p.ns, "tcp", hostPort(p.IPs[0], 80), "web")
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(cfg.StateDir, "leases", lost.id+".json")); err != nil {
+		t.Fatal(err)
+	}
+	half := filepath.Join(cfg.StateDir, "leases", newID(t)+".json.new")
+	if err := os.WriteFile(half, []byte(`{"ver`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A link that hulld made and did not come to name.
+	orphan := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "hullorphan", Group: n.group}, PeerName: "orphanpeer"}
+	if err := netlink.LinkAdd(orphan); err != nil {
+		t.Fatal(err)
+	}
+
+	n = open(t, cfg)
+	want := []string{p.id, hostnet.ID, lost.id}
+	slices.Sort(want)
+	if ids, err := n.List(t.Context()); err != nil || !slices.Equal(ids, want) {
+		t.Errorf("List after a restart %v, %v; want %v", ids, err, want)
+	}
+	for _, q := range []pod{p, lost} {
+		if got, err := n.Get(q.id); err != nil || !slices.Equal(got.IPs, q.IPs) || got.HostInterface != q.HostInterface || got.MAC != q.MAC {
+			t.Errorf("Get after a restart %+v, %v; want %+v", got, err, q.Result)
+		}
+	}
+	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("half a lease: %v", err)
+	}
+	if _, err := netlink.LinkByName("hullorphan"); err == nil {
+		t.Error("a link without a name is left")
+	}
+	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.addresses(hostNumber)[0].String())
+	if _, err := n.Attach(t.Context(), Request{ID: newID(t), Netns: netns(t), Ports: []Port{{HostPort: 8080, ContainerPort: 1}}}); !errdefs.IsAlreadyExists(err) {
+		t.Errorf("a port of before the restart: %v", err)
+	}
+	q := attach(t, n)
+	for _, old := range []pod{p, lost} {
+		if q.IPs[0] == old.IPs[0] {
+			t.Errorf("address %s was given twice", q.IPs[0])
+		}
+	}
+	for _, id := range []string{p.id, lost.id, hostnet.ID, q.id} {
+		if err := n.Detach(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	none(t, n)
+	if problems, err := n.Check(t.Context()); err != nil || slices.ContainsFunc(problems, func(s string) bool { return !strings.Contains(s, "nameserver") }) {
+		t.Errorf("Check: %v, %v", problems, err)
+	}
+}
+
+func TestHundredAtOnce(t *testing.T) {
+	n := open(t, testConfig(t))
+	pods := make([]Result, 100)
+	ids := make([]string, len(pods))
+	var wg sync.WaitGroup
+	for i := range pods {
+		ids[i] = newID(t)
+		ns := netns(t)
+		wg.Go(func() {
+			var err error
+			if pods[i], err = n.Attach(t.Context(), Request{ID: ids[i], Netns: ns, Ports: []Port{{HostPort: uint16(20000 + i), ContainerPort: 80}}}); err != nil {
+				t.Error(err)
+			}
+			_ = ns.Close()
+		})
+	}
+	wg.Wait()
+	seen := map[netip.Addr]bool{}
+	for _, p := range pods {
+		for _, ip := range p.IPs {
+			if seen[ip] {
+				t.Errorf("address %s twice", ip)
+			}
+			seen[ip] = true
+		}
+	}
+	for _, id := range ids {
+		wg.Go(func() {
+			if err := n.Detach(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	none(t, n)
+}
+
+func TestForwardingKeepsRouterAdvertisements(t *testing.T) {
+	hulltest.NeedRoot(t)
+	dir := sysctls(t.TempDir())
+	for name, value := range map[string]string{
+		"ipv4/ip_forward":          "0\n",
+		"ipv6/conf/all/forwarding": "0\n", "ipv6/conf/all/accept_ra": "1\n",
+		"ipv6/conf/default/forwarding": "0\n", "ipv6/conf/default/accept_ra": "1\n",
+		"ipv6/conf/eth0/forwarding": "0\n", "ipv6/conf/eth0/accept_ra": "1\n",
+		"ipv6/conf/off/forwarding": "0\n", "ipv6/conf/off/accept_ra": "0\n",
+		"ipv6/conf/router/forwarding": "1\n", "ipv6/conf/router/accept_ra": "1\n",
+	} {
+		path := filepath.Join(string(dir), name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(value), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := testConfig(t).Log
+	if err := errors.Join(dir.forward4(log), dir.forward6(log)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1",
+		"ipv6/conf/all/accept_ra": "1", "ipv6/conf/default/accept_ra": "1",
+		"ipv6/conf/eth0/accept_ra": "2", "ipv6/conf/off/accept_ra": "0", "ipv6/conf/router/accept_ra": "1",
+	} {
+		if got, err := dir.get(name); err != nil || got != want {
+			t.Errorf("%s is %q (%v), want %q", name, got, err, want)
+		}
+	}
+	if v6, err := dir.hasIPv6(); v6 || err != nil {
+		t.Errorf("no disable_ipv6 means no IPv6: %v, %v", v6, err)
+	}
+}
+
+func TestHostWithoutIPv6(t *testing.T) {
+	hulltest.NeedRoot(t)
+	for _, name := range []string{"ipv6/conf/default/disable_ipv6"} {
+		if _, err := procSysNet.set(name, "1"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _, _ = procSysNet.set(name, "0") })
+	}
+	n := open(t, testConfig(t))
+	p := attach(t, n, Port{HostPort: 8080, ContainerPort: 80})
+	if len(p.IPs) != 1 || !p.IPs[0].Is4() {
+		t.Errorf("addresses %v, want one of IPv4", p.IPs)
+	}
+	serve(t, p.ns, "tcp", hostPort(p.IPs[0], 80), "web")
+	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.addresses(hostNumber)[0].String())
+}
