@@ -45,6 +45,8 @@
 //	DELETE /apis/hull.internal/v1alpha1/images/{ref...}                 the name is taken off; answers what it was
 //	POST   /apis/hull.internal/v1alpha1/pull                            v1alpha1.PullRequest → lines of v1alpha1.PullEvent
 //	POST   /apis/hull.internal/v1alpha1/load                            the body is an OCI or docker archive → ImageList
+//	GET    /apis/hull.internal/v1alpha1/namespaces/{namespace}/sandboxes/{pod}
+//	                                                                    v1alpha1.Sandbox; birth=true: with listings
 //	GET    /apis/hull.internal/v1alpha1/info                            v1alpha1.Info
 //	POST   /apis/hull.internal/v1alpha1/check                           v1alpha1.CheckReport; repair=true
 //	POST   /apis/hull.internal/v1alpha1/stop                            409 while Pods have not ended; deletePods=true

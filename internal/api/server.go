@@ -20,13 +20,14 @@ import (
 
 // Config is what a Server is made of.
 type Config struct {
-	Store   *store.Store
-	Node    string // the host's name: spec.nodeName of every Pod
-	Version Version
-	Runtime Runtime
-	Images  Images
-	System  System
-	Log     *slog.Logger
+	Store     *store.Store
+	Node      string // the host's name: spec.nodeName of every Pod
+	Version   Version
+	Runtime   Runtime
+	Sandboxes Sandboxes
+	Images    Images
+	System    System
+	Log       *slog.Logger
 }
 
 // Version is what /version says.

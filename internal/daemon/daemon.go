@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,6 +50,7 @@ type daemon struct {
 	api     *api.Server
 	socket  net.Listener
 
+	purge   atomic.Bool    // on the way out, remove what was made for all Pods
 	closers []func() error // the last made is closed first
 }
 
@@ -136,11 +138,19 @@ func (d *daemon) closeOpened() {
 		d.then(d.images)
 	}
 	if d.network != nil {
-		d.then(d.network)
+		d.closers = append(d.closers, d.closeNetwork)
 	}
 	if d.starter != nil {
 		d.closers = append(d.closers, func() error { d.starter.Close(); return nil })
 	}
+}
+
+// closeNetwork leaves the Pods' network as it is, unless Hull stops for good.
+func (d *daemon) closeNetwork() error {
+	if d.purge.Load() {
+		return d.network.Purge(context.Background())
+	}
+	return d.network.Close()
 }
 
 func (d *daemon) openKeeper() error {
@@ -160,16 +170,15 @@ func (d *daemon) openKeeper() error {
 	return nil
 }
 
-// toolboxName is the name of the image that comes with Hull.
-const toolboxName = "localhost/hull/toolbox:latest"
-
 func (d *daemon) openToolbox(ctx context.Context) error {
-	archive, version, ok := assets.Toolbox()
-	if !ok {
+	if _, ok := assets.Toolbox(); !ok {
 		d.log.Debug("this build has no toolbox image")
 		return nil
 	}
-	_, err := d.images.Builtin(ctx, toolboxName, version, func() (io.ReadCloser, error) { return archive(), nil })
+	_, err := d.images.Builtin(ctx, assets.ToolboxName, assets.ToolboxVersion(), func() (io.ReadCloser, error) {
+		r, _ := assets.Toolbox()
+		return io.NopCloser(r), nil
+	})
 	return err
 }
 

@@ -347,3 +347,6 @@ func (n *Network) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Pools are the prefixes that Pods get their addresses from; the second is zero on a host without IPv6.
+func (n *Network) Pools() (v4, v6 netip.Prefix) { return n.pool.v4, n.pool.v6 }

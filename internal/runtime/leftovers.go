@@ -27,7 +27,7 @@ func (r *Runtime) removeLeftovers(ctx context.Context) error {
 	var errs []error
 	for _, l := range found {
 		r.log.Warn("removing what nobody owns", "what", l.What)
-		if err := l.remove(ctx); err != nil {
+		if err := l.Remove(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("remove %s: %w", l.What, err))
 		}
 	}
@@ -37,7 +37,7 @@ func (r *Runtime) removeLeftovers(ctx context.Context) error {
 // Leftover is something in the kernel or on disk that carries this instance and belongs to no sandbox on record.
 type Leftover struct {
 	What   string // "cgroup hull/besteffort/pod…"
-	remove func(context.Context) error
+	Remove func(context.Context) error
 }
 
 // Leftovers lists them; on a healthy Hull there are none.
