@@ -1,0 +1,130 @@
+package network
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+
+	"github.com/hull-pods/hull/internal/hulltest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; -update writes it anew.\ngot:\n%s\nwant:\n%s", path, got, want)
+	}
+}
+
+const (
+	goldenInstance = "1a2b3c4d"
+	goldenID       = "9f86d081884c7d659a2feaa0c55ad015"
+)
+
+func goldenLease() *lease {
+	return &lease{Version: leaseVersion, ID: goldenID, Name: "default/web", IPv4: netip.MustParseAddr("10.88.0.5"), IPv6: netip.MustParseAddr("fd12:3456::5"),
+		Interface: hostNames(goldenInstance, goldenID)[0],
+		Ports: []Port{
+			{HostPort: 8080, ContainerPort: 80, Protocol: "TCP"},
+			{HostPort: 53, ContainerPort: 53, Protocol: "UDP", HostIP: netip.MustParseAddr("127.0.0.1")},
+			{HostPort: 132, ContainerPort: 1132, Protocol: "SCTP", HostIP: netip.MustParseAddr("2001:db8::7")},
+		}}
+}
+
+func TestWiringIsThisListOfMessages(t *testing.T) {
+	l := goldenLease()
+	for _, tc := range []struct {
+		file     string
+		ips      []netip.Addr
+		localnet bool
+	}{
+		{"wiring.txt", l.ips(), false},
+		{"wiring_ipv4_ports.txt", l.ips()[:1], true},
+	} {
+		w := wiring{instance: goldenInstance, id: l.ID, host: l.Interface, group: 0x1a2b3c4d, mtu: 1400, ips: tc.ips, localnet: tc.localnet,
+			hostIPs: []netip.Addr{netip.MustParseAddr("10.88.0.1"), netip.MustParseAddr("fd12:3456::1")}[:len(tc.ips)]}
+		const namespace, hostIndex, podIndex = 7, 42, 2
+		text := "on the host\n\n" + listing(append([]message{w.makeVeth(namespace)}, w.hostSide(hostIndex)...)) +
+			"\nin the sandbox\n\n" + listing(append([]message{loopbackUp()}, w.podSide(podIndex)...))
+		golden(t, tc.file, []byte(text))
+	}
+}
+
+// The rules as bytes: the same on every machine, and compared without root.
+func TestRulesetIsThisListOfMessages(t *testing.T) {
+	var text bytes.Buffer
+	conn, err := nftables.New(nftables.WithTestDial(func(req []netlink.Message) ([]netlink.Message, error) {
+		var acks []netlink.Message
+		for _, m := range req {
+			if m.Header.Type>>8 != 10 { // begin and end of the transaction
+				continue
+			}
+			fmt.Fprintf(&text, "%04x %04x\n", uint16(m.Header.Type), uint16(m.Header.Flags))
+			for line := range strings.Lines(hex.Dump(m.Data)) {
+				text.WriteString("    " + line)
+			}
+			acks = append(acks, netlink.Message{Header: netlink.Header{Type: netlink.Error, Sequence: m.Header.Sequence, PID: m.Header.PID}, Data: make([]byte, 4)})
+		}
+		return acks, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRuleset(goldenInstance, 0x1a2b3c4d)
+	if err := r.fill(conn, []*lease{goldenLease()}); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Flush() // what the pretended kernel answers does not matter: it has been told
+	golden(t, "ruleset.hex", text.Bytes())
+}
+
+// The rules as nft reads them back from the kernel.
+func TestRulesetReadByNft(t *testing.T) {
+	hulltest.NeedRoot(t)
+	nft, err := exec.LookPath("nft")
+	if err != nil {
+		t.Skip("nft is not installed: the rules are compared as bytes alone")
+	}
+	f, err := newForwarder(goldenInstance, 0x1a2b3c4d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.uninstall(); err != nil {
+			t.Error(err)
+		}
+		_ = f.close()
+	})
+	f.adopt(goldenLease())
+	for range 2 { // the second replaces the first
+		if err := f.install(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(nft, "list", "table", "inet", tableName(goldenInstance)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	golden(t, "ruleset.nft", out)
+}
