@@ -68,9 +68,10 @@ type compiler struct {
 
 // placed is a mount that the program has made.
 type placed struct {
-	path  string
-	fd    birth.Arg
-	fresh bool // nobody but the program can have changed what is in it: names in it may be used as they are
+	path   string
+	fd     birth.Arg
+	fresh  bool // nobody but the program can have changed what is in it: names in it may be used as they are
+	kernel bool // procfs or sysfs, in which nothing can be made
 }
 
 // Compile turns a container's spec into the program by which its process is born. cgroups is how many cgroup files there
@@ -119,7 +120,9 @@ func (c *compiler) tree() error {
 	if err := c.devices(); err != nil {
 		return err
 	}
-	c.console()
+	if err := c.console(); err != nil {
+		return err
+	}
 	c.readonlyLater()
 	if err := c.sysctls(c.spec.Linux.Sysctl); err != nil {
 		return err

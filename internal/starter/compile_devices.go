@@ -127,11 +127,14 @@ func (c *compiler) rememberNull(dir birth.Arg) {
 
 // console makes the process' terminal, in the devpts of the container's own, and shows it as /dev/console. Its ends are
 // never looked up by name: the process' end is opened through the master.
-func (c *compiler) console() {
+func (c *compiler) console() error {
 	if !c.spec.Process.Terminal {
-		return
+		return nil
 	}
 	pts := c.placedAt("dev/pts")
+	if pts == nil {
+		return invalid("a terminal without a mount on /dev/pts")
+	}
 	how := birth.OpenHow(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0, resolveFresh|unix.RESOLVE_NO_XDEV)
 	master := c.call("open a terminal", linux.SysOpenat2, pts, str("ptmx"), how, num(birth.OpenHowSize))
 	c.call("unlock the terminal", linux.SysIoctl, master, num(unix.TIOCSPTLCK), birth.Bytes(make([]byte, 4)))
@@ -146,6 +149,7 @@ func (c *compiler) console() {
 	}
 	c.p.Tell("hand over the terminal", birth.Value(int32(tellConsole)), master)
 	c.tty = slave
+	return nil
 }
 
 func winsize(b *oci.Box) birth.Arg {

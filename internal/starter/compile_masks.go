@@ -1,7 +1,6 @@
 package starter
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ const cloneFD = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PA
 func (c *compiler) readonlyPaths() {
 	for _, p := range c.spec.Linux.ReadonlyPaths {
 		after := c.p.Label()
-		at := c.findPath(p, 0, after).OnError(after, unix.ENOTDIR)
+		at := c.findPath(p, 0, after, after)
 		tree := c.call("copy the mount of "+p, linux.SysOpenTree, at, str(""), num(cloneFD|unix.AT_RECURSIVE))
 		c.setattr("make the copy read-only", tree, false, linux.Attributes{Set: unix.MOUNT_ATTR_RDONLY})
 		c.attach("attach it on "+p, tree, at, "")
@@ -33,10 +32,10 @@ func (c *compiler) maskedPaths() {
 			continue
 		}
 		after, file := c.p.Label(), c.p.Label()
-		dir := c.findPath(p, unix.O_DIRECTORY, after).OnError(file, unix.ENOTDIR)
+		dir := c.findPath(p, unix.O_DIRECTORY, after, file)
 		c.attach("hide directory "+p, c.emptyMount(p), dir, "").On(after, 0)
 		c.p.Mark(file)
-		at := c.findPath(p, 0, after).OnError(after, unix.ENOTDIR)
+		at := c.findPath(p, 0, after, after)
 		c.attach("hide file "+p, c.nullMount(p), at, "")
 		c.p.Mark(after)
 	}
@@ -73,14 +72,18 @@ func (c *compiler) nullMount(p string) birth.Arg {
 	return c.call("copy the null device for "+p, linux.SysOpenTree, c.null, str(""), num(cloneFD))
 }
 
-// findPath opens a path to be covered, and goes on at the label when there is none.
-func (c *compiler) findPath(p string, flags uint64, absent birth.Label) birth.Result {
+// findPath opens a path to be covered. It goes on at one label when there is none, at the other when it, or what it is in, is
+// no directory.
+func (c *compiler) findPath(p string, flags uint64, absent, file birth.Label) birth.Arg {
 	name := c.target(p)
+	rules := func(r birth.Result) { r.OnError(absent, unix.ENOENT).OnError(file, unix.ENOTDIR) }
 	base, rest, ok := c.within(name)
 	if ok && base.fresh && rest != "" {
-		return c.openIn("find "+p, base.fd, rest, unix.O_PATH|flags, resolveFresh).OnError(absent, unix.ENOENT)
+		r := c.openIn("find "+p, base.fd, rest, unix.O_PATH|flags, resolveFresh)
+		rules(r)
+		return r
 	}
-	return c.openIn("find "+p, c.root, name, unix.O_PATH|flags, resolveAny).OnError(absent, unix.ENOENT)
+	return c.openRacing("find "+p, c.root, name, flags, rules)
 }
 
 // sysctls are written through a procfs that the program has mounted itself: no other file can be in its place.
@@ -127,7 +130,7 @@ func sysctlFile(name string) (string, error) {
 	}
 	for _, part := range strings.Split(file, "/") {
 		if part == "" || part == "." || part == ".." {
-			return "", fmt.Errorf("sysctl %q: %w", name, invalid("not a name"))
+			return "", invalid("sysctl %q is not a name", name)
 		}
 	}
 	return file, nil

@@ -35,7 +35,7 @@ func (c *compiler) allMounts() error {
 		if c.facts.Files[m.Destination] {
 			continue // nothing is mounted below a file
 		}
-		p := placed{path: c.target(m.Destination), fd: fd, fresh: fresh}
+		p := placed{path: c.target(m.Destination), fd: fd, fresh: fresh, kernel: fresh && (m.Type == "proc" || m.Type == "sysfs")}
 		c.mounts = append(c.mounts, p)
 		if fresh && m.Type == "tmpfs" && o.own.Set&unix.MOUNT_ATTR_RDONLY != 0 {
 			c.later = append(c.later, p)
@@ -109,7 +109,7 @@ func (c *compiler) place(step string, mount birth.Arg, destination string, file,
 			return
 		}
 		c.makeInside(name, base.path, file)
-		at := c.openRacing("find "+destination, c.root, name)
+		at := c.openRacing("find "+destination, c.root, name, 0, nil)
 		c.attach(step, mount, at, "")
 		return
 	}
@@ -129,8 +129,8 @@ func (c *compiler) within(name string) (base placed, rest string, ok bool) {
 
 // makeFresh makes a mount point in a mount that is the program's alone.
 func (c *compiler) makeFresh(base placed, rest string, file bool) {
-	if rest == "" {
-		return
+	if rest == "" || base.kernel {
+		return // the kernel's own file systems have what they have
 	}
 	dirs := strings.Split(rest, "/")
 	for i := range dirs {
@@ -153,7 +153,7 @@ func (c *compiler) makeInside(name, base string, file bool) {
 	dir := base
 	names := strings.Split(strings.TrimPrefix(name[len(base):], "/"), "/")
 	for i, n := range names {
-		at := c.openRacing("find /"+dir, c.root, dir)
+		at := c.openRacing("find /"+dir, c.root, dir, 0, nil)
 		c.makeEntry(at, n, "/"+path.Join(dir, n), file && i == len(names)-1)
 		dir = path.Join(dir, n)
 	}
@@ -163,12 +163,15 @@ func (c *compiler) makeInside(name, base string, file bool) {
 const tries = 8
 
 // openRacing opens a path inside the root that others may be changing, symlinks and all. The kernel gives up on a ".." in
-// a symlink while anything on the machine is renamed or mounted, so it is tried again.
-func (c *compiler) openRacing(step string, root birth.Arg, name string) birth.Arg {
+// a symlink while anything on the machine is renamed or mounted, so it is tried again. rules, if any, are for other results.
+func (c *compiler) openRacing(step string, root birth.Arg, name string, flags uint64, rules func(birth.Result)) birth.Arg {
 	found := c.p.Variable("found", -1)
 	done := c.p.Label()
 	for i := range tries {
-		r := c.openIn(step, root, name, unix.O_PATH, resolveAny)
+		r := c.openIn(step, root, name, unix.O_PATH|flags, resolveAny)
+		if rules != nil {
+			rules(r)
+		}
 		if i < tries-1 {
 			r.Allow(unix.EAGAIN)
 		}

@@ -13,9 +13,10 @@ import (
 // defaultUmask is what a process gets that asks for none.
 const defaultUmask = 0o022
 
-// process turns the program's process, which stands in its container already, into what the spec asks for. The order is
-// that in which rights end: limits and a filter without no_new_privs need them, capabilities last until the user is
-// changed, and the working directory is looked up as that user.
+// process turns the program's process, which stands in its container already, into what the spec asks for. Everything that a
+// filter might forbid comes before it; without no_new_privs, loading it takes CAP_SYS_ADMIN, which is given up right after.
+// Where the process must fork to be in a PID namespace, the child, which others there can see and perhaps trace, is made when
+// no other right but the container's own is left.
 func (c *compiler) process(p *oci.Process, fork bool) error {
 	caps, err := capabilitiesOf(p)
 	if err != nil {
@@ -27,28 +28,32 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 		return err
 	}
 	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
-	early := len(c.facts.Filter) > 0 && !p.NoNewPrivileges
-	if fork && early {
-		c.fork("fork into the PID namespace", 0)
-	}
-	if early {
-		c.session(p)
-		c.filter()
-	}
 	c.user(p, caps)
 	c.cwd(p.Cwd)
-	c.capabilities(caps)
+	file := c.lookup(p)
 	c.umask(p.User.Umask)
+	filter := len(c.facts.Filter) > 0
+	loading := caps
+	if filter && !p.NoNewPrivileges {
+		loading.effective |= 1 << unix.CAP_SYS_ADMIN
+		loading.permitted |= 1 << unix.CAP_SYS_ADMIN
+	}
+	c.capabilities(loading)
 	if p.NoNewPrivileges {
 		c.call("gain no new privileges", linux.SysPrctl, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
 	}
-	if fork && !early {
+	if fork {
 		c.fork("fork into the PID namespace", 0)
 	}
-	if !early {
-		c.session(p)
+	c.session(p)
+	c.p.Tell("say that it will run", birth.Value(int32(tellRunning)))
+	if filter {
+		c.filter()
 	}
-	c.command(p, len(c.facts.Filter) > 0 && !early)
+	if loading != caps {
+		c.capset("give up what loading the filter took", caps)
+	}
+	c.call(stepExec, linux.SysExecve, file, birth.Strings(p.Args...), birth.Environ(p.Env...))
 	return nil
 }
 
@@ -124,13 +129,17 @@ func (c *compiler) user(p *oci.Process, caps capabilitySets) {
 func (c *compiler) cwd(dir string) {
 	c.call("enter /", linux.SysChdir, str("/"))
 	if name := inside(dir); name != "" {
-		at := c.openRacing("find working directory "+dir, birth.Value(unix.AT_FDCWD), name)
+		at := c.openRacing("find working directory "+dir, birth.Value(unix.AT_FDCWD), name, 0, nil)
 		c.call("enter working directory "+dir, linux.SysFchdir, at)
 	}
 }
 
+func (c *compiler) capset(step string, caps capabilitySets) {
+	c.call(step, linux.SysCapset, birth.CapHeader(), birth.CapData(caps.effective, caps.permitted, caps.inheritable))
+}
+
 func (c *compiler) capabilities(caps capabilitySets) {
-	c.call("set capabilities", linux.SysCapset, birth.CapHeader(), birth.CapData(caps.effective, caps.permitted, caps.inheritable))
+	c.capset("set capabilities", caps)
 	c.call("clear ambient capabilities", linux.SysPrctl, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_CLEAR_ALL))
 	for i := range c.facts.LastCap + 1 {
 		if caps.ambient&(1<<i) != 0 {
@@ -158,20 +167,14 @@ const (
 	stepExec     = "run the command"
 )
 
-// command looks the command up as the process itself will see it, then loads the filter, then runs it.
-func (c *compiler) command(p *oci.Process, filter bool) {
+// lookup finds the command as the process itself will see it.
+func (c *compiler) lookup(p *oci.Process) birth.Arg {
 	name := p.Args[0]
-	var file birth.Arg = str(name)
-	if strings.Contains(name, "/") {
-		c.call(stepLookup, linux.SysFaccessat2, num(unix.AT_FDCWD), file, num(unix.X_OK), num(unix.AT_EACCESS))
-	} else {
-		file = c.lookPath(name, p.Env)
+	if !strings.Contains(name, "/") {
+		return c.lookPath(name, p.Env)
 	}
-	c.p.Tell("say that it will run", birth.Value(int32(tellRunning)))
-	if filter {
-		c.filter()
-	}
-	c.call(stepExec, linux.SysExecve, file, birth.Strings(p.Args...), birth.Environ(p.Env...))
+	c.call(stepLookup, linux.SysFaccessat2, num(unix.AT_FDCWD), str(name), num(unix.X_OK), num(unix.AT_EACCESS))
+	return str(name)
 }
 
 // lookPath finds the first file of that name in the directories of the process' own PATH which it may execute.

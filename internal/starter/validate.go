@@ -21,6 +21,8 @@ func check(spec *oci.Spec) error {
 		return unsupported("SELinux mount labels")
 	case len(l.NetDevices) > 0:
 		return unsupported("moving network devices")
+	case l.Personality != nil:
+		return unsupported("a personality")
 	case l.MemoryPolicy != nil:
 		return unsupported("memory policies")
 	case len(l.MaskedPaths) > maxPaths || len(l.ReadonlyPaths) > maxPaths:
@@ -46,6 +48,10 @@ func checkProcess(p *oci.Process) error {
 		return unsupported("AppArmor profile %s", p.ApparmorProfile)
 	case p.SelinuxLabel != "":
 		return unsupported("SELinux label %s", p.SelinuxLabel)
+	case p.Scheduler != nil:
+		return unsupported("a scheduler")
+	case p.IOPriority != nil:
+		return unsupported("an I/O priority")
 	case p.ExecCPUAffinity != nil:
 		return unsupported("CPU affinity of exec")
 	}

@@ -1,0 +1,187 @@
+package starter
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"errors"
+	"github.com/containerd/errdefs"
+
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
+)
+
+var update = flag.Bool("update", false, "write the golden listings anew")
+
+// goldenFacts are those of an imaginary host.
+func goldenFacts() Facts {
+	return Facts{LastCap: 40, Stdout: true, Stderr: true, Filter: restFilter(linux.AMD64), Unified: true}
+}
+
+func goldenSpec(t *testing.T, c oci.Config) *oci.Spec {
+	t.Helper()
+	if len(c.Args) == 0 {
+		c.Args = []string{"/bin/sh", "-c", "exec serve"}
+	}
+	c.Env = []string{"SECRET=x"}
+	s, err := oci.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestListings holds what is compiled against listings that a reader can follow.
+func TestListings(t *testing.T) {
+	pod := oci.Namespaces{Net: oci.Join("/p/net"), IPC: oci.Join("/p/ipc"), UTS: oci.Join("/p/uts")}
+	podUser := pod
+	podUser.User = oci.Join("/p/user")
+	podPID := pod
+	podPID.PID = oci.Join("/p/pid")
+	ids := []oci.IDMapping{{ContainerID: 0, HostID: 200000, Size: 65536}}
+	umask, adj := uint32(0o027), 500
+	container := func(c oci.Config, change func(*Facts)) func(*testing.T) (*Birth, error) {
+		return func(t *testing.T) (*Birth, error) {
+			f := goldenFacts()
+			if change != nil {
+				change(&f)
+			}
+			return Compile(goldenSpec(t, c), f, 1)
+		}
+	}
+	for name, compile := range map[string]func(*testing.T) (*Birth, error){
+		"container": container(oci.Config{Namespaces: pod, Args: []string{"serve"}}, nil),
+		"volumes": container(oci.Config{Namespaces: pod, ShmPath: "/s/shm", ReadonlyRootfs: true, Mounts: []oci.Mount{
+			{Source: "/v/a", Destination: "/data"}, {Source: "/v/b", Destination: "/data/deep/er"}, {Source: "/v/hosts", Destination: "/etc/hosts"},
+			{Source: "/v/a", Destination: "/var/run/x"},
+		}}, func(f *Facts) {
+			f.Files = map[string]bool{"/etc/hosts": true}
+			f.Targets = map[string]string{"/var/run/x": "run/x"}
+		}),
+		"cgroup-v1": container(oci.Config{Namespaces: pod}, func(f *Facts) {
+			f.Unified = false
+			f.Cgroups = []Hierarchy{{Name: "memory"}, {Name: "cpu,cpuacct", Controllers: []string{"cpu", "cpuacct"}}}
+		}),
+		"user": container(oci.Config{
+			Namespaces: pod, UID: 1000, GID: 1000, Groups: []uint32{5, 7}, Umask: &umask, Cwd: "/srv/app", NoNewPrivileges: true, OOMScoreAdj: &adj,
+			Rlimits: []oci.Rlimit{{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 4096}}, Sysctls: map[string]string{"net.ipv4.ip_forward": "1"},
+		}, nil),
+		"tty":            container(oci.Config{Namespaces: pod, Terminal: true, ConsoleSize: &oci.Box{Height: 24, Width: 80}}, nil),
+		"shared-pid":     container(oci.Config{Namespaces: podPID, NoNewPrivileges: true}, nil),
+		"user-namespace": container(oci.Config{Namespaces: podUser, UIDMappings: ids, GIDMappings: ids}, nil),
+		"privileged":     container(oci.Config{Namespaces: pod, Privileged: true}, func(f *Facts) { f.Filter = nil }),
+		"hooks": container(oci.Config{Namespaces: pod, Hooks: &oci.Hooks{
+			CreateContainer: []oci.Hook{{Path: "/hook"}}, StartContainer: []oci.Hook{{Path: "/hook"}},
+		}}, func(f *Facts) { f.Attach = "/bundle/rootfs" }),
+		"exec": func(t *testing.T) (*Birth, error) {
+			s := goldenSpec(t, oci.Config{Namespaces: pod})
+			return CompileExec(s, s.Process, goldenFacts(), 2)
+		},
+		"exec-tty": func(t *testing.T) (*Birth, error) {
+			s := goldenSpec(t, oci.Config{Namespaces: pod, NoNewPrivileges: true, UID: 1000, Terminal: true})
+			return CompileExec(s, s.Process, goldenFacts(), 0)
+		},
+		"infra": func(t *testing.T) (*Birth, error) {
+			return CompileInfra(InfraRequest{
+				Name: "hull-infra 12345678 s", Hostname: "web", NewNet: true, NewIPC: true, NewUTS: true, Cgroups: make([]*os.File, 1),
+				Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"},
+			}, goldenFacts())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := compile(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, arch := range []linux.Arch{linux.AMD64, linux.ARM64} {
+				if _, err := b.Program.Encode(arch); err != nil {
+					t.Error(err)
+				}
+			}
+			golden(t, name, b.Program.String())
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".birth")
+	if *update {
+		must(t, os.MkdirAll("testdata", 0o755))
+		must(t, os.WriteFile(file, []byte(got), 0o644))
+		return
+	}
+	want, err := os.ReadFile(file)
+	must(t, err)
+	if got != string(want) {
+		g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+		for i := range max(len(g), len(w)) {
+			if i >= len(g) || i >= len(w) || g[i] != w[i] {
+				t.Fatalf("%s differs at line %d (-update writes it anew):\ngot  %s\nwant %s", file, i+1, at(g, i), at(w, i))
+			}
+		}
+	}
+}
+
+func at(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return "the end"
+}
+
+// TestRefusals are specs that ask for what the starter does not do, or for nonsense: never passed over in silence.
+func TestRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*oci.Spec)
+		class  error
+	}{
+		"no process":   {func(s *oci.Spec) { s.Process = nil }, errdefs.ErrInvalidArgument},
+		"no linux":     {func(s *oci.Spec) { s.Linux = nil }, errdefs.ErrInvalidArgument},
+		"no command":   {func(s *oci.Spec) { s.Process.Args = nil }, errdefs.ErrInvalidArgument},
+		"relative cwd": {func(s *oci.Spec) { s.Process.Cwd = "x" }, errdefs.ErrInvalidArgument},
+		"apparmor":     {func(s *oci.Spec) { s.Process.ApparmorProfile = "x" }, errdefs.ErrNotImplemented},
+		"selinux":      {func(s *oci.Spec) { s.Process.SelinuxLabel = "x" }, errdefs.ErrNotImplemented},
+		"scheduler":    {func(s *oci.Spec) { s.Process.Scheduler = &oci.Scheduler{} }, errdefs.ErrNotImplemented},
+		"io priority":  {func(s *oci.Spec) { s.Process.IOPriority = &oci.LinuxIOPriority{} }, errdefs.ErrNotImplemented},
+		"personality":  {func(s *oci.Spec) { s.Linux.Personality = &oci.LinuxPersonality{} }, errdefs.ErrNotImplemented},
+		"time namespace": {func(s *oci.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, oci.LinuxNamespace{Type: oci.TimeNamespace})
+		}, errdefs.ErrNotImplemented},
+		"same namespace twice": {func(s *oci.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, oci.LinuxNamespace{Type: oci.PIDNamespace})
+		}, errdefs.ErrInvalidArgument},
+		"no mount namespace": {func(s *oci.Spec) { s.Linux.Namespaces = nil }, errdefs.ErrNotImplemented},
+		"mount on the root":  {func(s *oci.Spec) { s.Mounts[0].Destination = "/proc/.." }, errdefs.ErrInvalidArgument},
+		"copy up":            {func(s *oci.Spec) { s.Mounts[1].Options = []string{"tmpcopyup"} }, errdefs.ErrNotImplemented},
+		"bind with an option": {func(s *oci.Spec) {
+			s.Mounts[0] = oci.SpecMount{Destination: "/x", Source: "/y", Options: []string{"bind", "size=1"}}
+		}, errdefs.ErrInvalidArgument},
+		"unknown capability": {func(s *oci.Spec) { s.Process.Capabilities.Bounding = []string{"CAP_FLY"} }, errdefs.ErrInvalidArgument},
+		"unknown limit":      {func(s *oci.Spec) { s.Process.Rlimits = []oci.POSIXRlimit{{Type: "RLIMIT_X"}} }, errdefs.ErrInvalidArgument},
+		"sysctl that climbs": {func(s *oci.Spec) { s.Linux.Sysctl = map[string]string{"net/../../x": "1"} }, errdefs.ErrInvalidArgument},
+		"device elsewhere":   {func(s *oci.Spec) { s.Linux.Devices = []oci.LinuxDevice{{Path: "/x", Type: "c"}} }, errdefs.ErrNotImplemented},
+		"tty without devpts": {func(s *oci.Spec) { s.Process.Terminal, s.Mounts = true, nil }, errdefs.ErrInvalidArgument},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := goldenSpec(t, oci.Config{})
+			c.change(s)
+			if _, err := Compile(s, goldenFacts(), 0); !errors.Is(err, c.class) {
+				t.Errorf("got %v, want a %v", err, c.class)
+			}
+		})
+	}
+}
+
+func TestSysctlFile(t *testing.T) {
+	for name, want := range map[string]string{
+		"net.ipv4.ip_forward": "net/ipv4/ip_forward", "net/ipv4/conf/eth0.100/x": "net/ipv4/conf/eth0.100/x", "net.ipv4.conf.eth0/100.x": "net/ipv4/conf/eth0.100/x",
+	} {
+		if got, err := sysctlFile(name); err != nil || got != want {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}
