@@ -24,6 +24,7 @@ type result struct {
 	err     error
 	sandbox *runtime.SandboxStatus // RunSandbox
 	failed  *startFailure          // Start
+	full    string                 // Measure: which volume is too large
 }
 
 // job is what an action may know of the Pod: copies, since the worker goes on meanwhile.
@@ -94,7 +95,7 @@ func (w *worker) killing(a plan.Action, key string) {
 func (w *worker) abandonStarts() {
 	for _, f := range w.flights {
 		switch f.Kind {
-		case plan.Start, plan.MakeVolumes, plan.RunSandbox:
+		case plan.Start, plan.MakeVolumes, plan.RunSandbox, plan.Measure:
 			f.cancel()
 		}
 	}
@@ -126,6 +127,12 @@ func (w *worker) landed(r result) {
 		w.seen.Volumes, w.volumes = plan.VolumesMade, 0
 	case plan.RemoveVolumes:
 		w.seen.Volumes = plan.VolumesRemoved
+	case plan.Measure:
+		w.seen.Measured = time.Now()
+		if r.full != "" {
+			w.seen.Evicted = r.full
+			w.event("", v1.EventTypeWarning, "Evicted", r.full)
+		}
 	case plan.StopSandbox:
 		w.stopped[f.ID] = true
 	case plan.Finish:
@@ -200,6 +207,8 @@ func (j *job) carryOut(ctx context.Context) (r result) {
 		r.err = p.cfg.Volumes.Make(whole, j.pod)
 	case plan.RemoveVolumes:
 		r.err = p.cfg.Volumes.Remove(whole, j.pod.UID)
+	case plan.Measure:
+		r.full, r.err = p.cfg.Volumes.Exceeded(ctx, j.pod)
 	case plan.RunSandbox:
 		r.sandbox, r.err = j.runSandbox(ctx)
 	case plan.StopSandbox:

@@ -328,6 +328,7 @@ type fakeVolumes struct {
 	rt   *fakeRuntime
 	dir  string
 	err  error
+	full string
 	have map[types.UID]bool
 }
 
@@ -349,6 +350,12 @@ func (f *fakeVolumes) Make(_ context.Context, pod *v1.Pod) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
+}
+
+func (f *fakeVolumes) Exceeded(context.Context, *v1.Pod) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.full, nil
 }
 
 func (f *fakeVolumes) Mounts(*v1.Pod, *v1.Container) ([]volume.Mount, error) { return nil, nil }

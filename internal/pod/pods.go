@@ -67,6 +67,7 @@ type Images interface {
 type Volumes interface {
 	Make(ctx context.Context, pod *v1.Pod) error
 	Mounts(pod *v1.Pod, c *v1.Container) ([]volume.Mount, error)
+	Exceeded(ctx context.Context, pod *v1.Pod) (string, error)
 	Remove(ctx context.Context, uid types.UID) error
 	Forget(ctx context.Context, uid types.UID) error
 	TerminationFile(uid types.UID, container string) (*os.File, error)

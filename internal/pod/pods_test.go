@@ -10,6 +10,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hull-pods/hull/internal/image"
@@ -532,6 +533,28 @@ func TestDeadline(t *testing.T) {
 			t.Errorf("reason %q", s.Reason)
 		}
 		b.wantTold("DeadlineExceeded: Pod was active on the node longer than the specified deadline")
+	})
+}
+
+func TestVolumeOverItsLimit(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.behaves("a", behaviour{deaf: true})
+		pod := podOf("a", v1.RestartPolicyAlways)
+		pod.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{SizeLimit: new(resource.MustParse("1Mi"))}}}}
+		b.create(pod)
+		b.pass(15)
+		b.want("Running a=Running")
+		const full = `Usage of EmptyDir volume "v" exceeds the limit "1Mi". `
+		b.volumes.mu.Lock()
+		b.volumes.full = full
+		b.volumes.mu.Unlock()
+		b.pass(8)
+		b.want("Failed a=Error(137)")
+		if s := b.get().Status; s.Reason != "Evicted" || s.Message != full {
+			t.Errorf("%s: %s", s.Reason, s.Message)
+		}
+		b.wantTold("Warning Evicted: " + full)
+		b.did("20: stop a 2s", "stop a")
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hull-pods/hull/internal/pod/status"
 	"github.com/hull-pods/hull/internal/runtime"
 	"github.com/hull-pods/hull/internal/store"
+	"github.com/hull-pods/hull/internal/volume"
 )
 
 // worker is one Pod. Its goroutine alone touches the fields; actions that are under way have copies of what they need.
@@ -57,6 +58,7 @@ func newWorker(p *Pods, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker 
 		seen: plan.Seen{
 			Doing: map[string]time.Time{}, Retry: map[string]time.Time{}, Waiting: map[string]plan.Waiting{},
 			Pulls: map[string]plan.Backoff{}, Killed: map[string]time.Time{},
+			Limited: volume.Limited(pod),
 		},
 	}
 	for _, s := range sandboxes {

@@ -449,3 +449,46 @@ func TestTermination(t *testing.T) {
 	}
 	forget(t, v)
 }
+
+func TestUsage(t *testing.T) {
+	hulltest.NeedRoot(t)
+	limit := emptyDir("a")
+	limit.EmptyDir.SizeLimit = new(resource.MustParse("1Mi"))
+	v, p := open(t), pod(emptyDir("b"), limit)
+	if err := v.Make(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	defer forget(t, v)
+	exceeded := func(want string) {
+		t.Helper()
+		if got, err := v.Exceeded(t.Context(), p); err != nil || got != want {
+			t.Errorf("%q %v, want %q", got, err, want)
+		}
+	}
+	path := v.Locations(p)[1].Path
+	big := make([]byte, 600<<10)
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(path, "x", "y"), 0o755),
+		os.WriteFile(filepath.Join(path, "x", "y", "one"), big, 0o600),
+		os.Link(filepath.Join(path, "x", "y", "one"), filepath.Join(path, "again")),
+		os.Symlink("/usr", filepath.Join(path, "usr")),
+		os.WriteFile(filepath.Join(v.Locations(p)[0].Path, "another volume"), make([]byte, 2<<20), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	exceeded("")
+	if err := os.WriteFile(filepath.Join(path, "two"), big, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const full = `Usage of EmptyDir volume "a" exceeds the limit "1Mi". `
+	exceeded(full)
+	if err := os.Remove(filepath.Join(path, "two")); err != nil {
+		t.Fatal(err)
+	}
+	exceeded("")
+	deep(t, path, maxDepth+2) // nobody hides in the depth
+	exceeded(full)
+	if !Limited(p) || Limited(pod(emptyDir("b"), memory("m", "1Mi"))) {
+		t.Error("Limited is wrong")
+	}
+}

@@ -13,6 +13,7 @@ type Kind string
 const (
 	MakeVolumes     Kind = "make-volumes"
 	RemoveVolumes   Kind = "remove-volumes"
+	Measure         Kind = "measure-volumes"
 	RunSandbox      Kind = "run-sandbox"
 	StopSandbox     Kind = "stop-sandbox"
 	RemoveSandbox   Kind = "remove-sandbox"

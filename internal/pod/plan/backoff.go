@@ -15,6 +15,9 @@ const (
 	firstVolumeRetry = 500 * time.Millisecond
 	maxVolumeRetry   = 2*time.Minute + 2*time.Second
 
+	// measureEvery is how often volumes with a limit are measured.
+	measureEvery = 10 * time.Second
+
 	// pullErrorShown is how long a container says ErrImagePull before it says ImagePullBackOff.
 	pullErrorShown = time.Second
 

@@ -13,6 +13,7 @@ func (p *planner) run() {
 		return
 	}
 	p.prune()
+	p.measure()
 	init := p.initContainers()
 	if init.failed {
 		p.killAll()
@@ -91,6 +92,22 @@ func (p *planner) volumes() bool {
 	}
 	p.add(Action{Kind: MakeVolumes})
 	return false
+}
+
+// measure has the Pod's volumes measured, if they have limits that the kernel does not enforce.
+func (p *planner) measure() {
+	if !p.seen.Limited {
+		return
+	}
+	last := p.seen.Measured
+	if created := p.seen.Active().CreatedAt; created.After(last) {
+		last = created
+	}
+	if due := last.Add(measureEvery); due.After(p.now) {
+		p.wakeAt(due)
+		return
+	}
+	p.add(Action{Kind: Measure})
 }
 
 // prune removes records that nobody needs: of each name all dead containers but the last, and old sandboxes without

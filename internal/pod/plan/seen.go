@@ -28,6 +28,11 @@ type Seen struct {
 	// Ending is when the Pod's end began: what is left of the grace period for containers that wait for their turn counts
 	// from then. Zero when nothing runs, or nothing ends.
 	Ending time.Time
+	// Limited is set for a Pod whose volumes must be measured now and then; Measured is when they were last, and Evicted
+	// what was wrong: then the Pod ends.
+	Limited  bool
+	Measured time.Time
+	Evicted  string
 	// Orphan is set when the object is gone from the store (deleted by force): everything is removed, nothing is written.
 	Orphan bool
 }

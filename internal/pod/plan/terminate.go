@@ -134,6 +134,9 @@ func (p *planner) kill(c *Container, grace time.Duration, message string, end bo
 
 // grace is the time between SIGTERM and SIGKILL that the Pod asks for, or that its deletion does.
 func (p *planner) grace() time.Duration {
+	if p.seen.Evicted != "" {
+		return minGrace
+	}
 	if g := p.pod.DeletionGracePeriodSeconds; g != nil && p.over() {
 		return max(time.Duration(*g)*time.Second, minGrace)
 	}

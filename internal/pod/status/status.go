@@ -61,6 +61,10 @@ func setPhase(s *v1.PodStatus, pod *v1.Pod, seen *plan.Seen, ended bool, now tim
 	if s.Phase == old.Phase {
 		s.Reason, s.Message = old.Reason, old.Message
 	}
+	if seen.Evicted != "" && s.Phase != v1.PodSucceeded && pod.DeletionTimestamp == nil {
+		s.Phase, s.Reason, s.Message = v1.PodFailed, "Evicted", seen.Evicted
+		return
+	}
 	if end, ok := plan.Deadline(pod); ok && !now.Before(end) && s.Phase != v1.PodSucceeded && pod.DeletionTimestamp == nil {
 		s.Phase = v1.PodFailed
 		s.Reason = "DeadlineExceeded"
