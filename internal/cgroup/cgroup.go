@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 )
@@ -37,11 +38,16 @@ type hierarchy struct {
 
 // Tree is all groups of a Hull. It holds no state: the kernel does.
 type Tree struct {
+	// prune keeps parents that are being used from being removed for being empty: it is held for reading while groups are
+	// made, and for writing while empty parents are removed.
+	prune sync.RWMutex
+
 	parent      string
 	log         *slog.Logger
 	unified     bool
 	hybrid      bool
 	hierarchies []hierarchy
+	noSwap      bool // the kernel counts no swap: v1 without swapaccount
 }
 
 // Open finds the hierarchies of this host.
@@ -74,6 +80,12 @@ func Open(cfg Config) (*Tree, error) {
 		t.hierarchies = []hierarchy{{root: v2}}
 	default:
 		return nil, errors.New("no cgroup hierarchy is mounted on this host")
+	}
+	if dir := t.rootOf("memory"); dir != "" && !t.unified {
+		_, err := os.Stat(filepath.Join(dir, "memory.memsw.limit_in_bytes"))
+		if t.noSwap = errors.Is(err, os.ErrNotExist); t.noSwap {
+			t.log.Debug("the kernel counts no swap: limits of swap are left out")
+		}
 	}
 	return t, nil
 }
@@ -118,11 +130,29 @@ func (g *Group) Path() string { return filepath.Join("/", g.t.parent, g.path) }
 
 func (g *Group) dir(h hierarchy) string { return filepath.Join(h.root, g.t.parent, g.path) }
 
+// dirs are the group's directories in all hierarchies.
+func (g *Group) dirs() []string {
+	var dirs []string
+	for _, h := range g.t.hierarchies {
+		dirs = append(dirs, g.dir(h))
+	}
+	return dirs
+}
+
 // of is the directory of one v1 controller, or of the group itself on v2; empty where the host has no such controller.
 func (g *Group) of(controller string) string {
-	for _, h := range g.t.hierarchies {
-		if g.t.unified || slices.Contains(h.names, controller) {
-			return g.dir(h)
+	root := g.t.rootOf(controller)
+	if root == "" {
+		return ""
+	}
+	return filepath.Join(root, g.t.parent, g.path)
+}
+
+// rootOf is where a controller's hierarchy is mounted; empty where it is not.
+func (t *Tree) rootOf(controller string) string {
+	for _, h := range t.hierarchies {
+		if t.unified || slices.Contains(h.names, controller) {
+			return h.root
 		}
 	}
 	return ""

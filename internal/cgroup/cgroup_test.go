@@ -35,10 +35,16 @@ func tree(t *testing.T) (*cgroup.Tree, string) {
 	return tr, parent
 }
 
-// sleeper runs a process that enters the group by itself, as hull-init does.
-func sleeper(t *testing.T, g *cgroup.Group, command string) *exec.Cmd {
+// sleeper runs a process that enters the group by itself, as hull-init does, and then the commands: it returns when first
+// is done.
+func sleeper(t *testing.T, g *cgroup.Group, first, then string) *exec.Cmd {
 	t.Helper()
-	files, err := g.Join()
+	return joined(t, g.Join, first, then)
+}
+
+func joined(t *testing.T, join func() ([]*os.File, error), first, then string) *exec.Cmd {
+	t.Helper()
+	files, err := join()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +57,7 @@ func sleeper(t *testing.T, g *cgroup.Group, command string) *exec.Cmd {
 	for i := range files {
 		fmt.Fprintf(&script, "echo 0 >&%d; ", i+3)
 	}
-	cmd := exec.Command("/bin/bash", "-c", script.String()+"echo in; "+command)
+	cmd := exec.Command("/bin/bash", "-c", script.String()+first+"\necho in\n"+then)
 	cmd.ExtraFiles = files
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -75,7 +81,7 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := sleeper(t, g, "sleep 1000 & sleep 1000")
+	cmd := sleeper(t, g, "sleep 1000 &", "exec sleep 1000")
 	seen, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +132,7 @@ func TestForkBombStaysBelowItsLimitAndDies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := sleeper(t, g, "b() { b | b & b; }; b 2>/dev/null")
+	cmd := sleeper(t, g, "", "b() { b | b & b; }; b 2>/dev/null")
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	if err := g.Kill(t.Context()); err != nil {
@@ -150,7 +156,7 @@ func TestOOMKills(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := sleeper(t, g, "exec tail /dev/zero")
+	cmd := sleeper(t, g, "", "exec tail /dev/zero")
 	_ = cmd.Wait()
 	if n, err := g.OOMKills(); err != nil || n == 0 {
 		t.Errorf("OOMKills() = %d, %v", n, err)
@@ -177,7 +183,7 @@ func BenchmarkCreateRemove(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		g, err := tr.Create("pod/c", cgroup.Resources{Memory: 64 << 20, PidsLimit: 100})
+		g, err := tr.Create("pod/c", cgroup.Resources{Memory: 64 << 20, PidsLimit: 100, Devices: usual})
 		if err != nil {
 			b.Fatal(err)
 		}

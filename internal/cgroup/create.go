@@ -15,7 +15,7 @@ import (
 
 const (
 	groupMode = 0o755
-	// attempts bounds how often a group is tried again whose parent another goroutine has just removed for being empty.
+	// attempts bounds how often a group is tried again whose parent another process, the kubelet, removes at that time.
 	attempts = 10
 )
 
@@ -23,36 +23,68 @@ const (
 // there already gets the limits. On an error nothing new is left of the group itself.
 func (t *Tree) Create(path string, r Resources) (*Group, error) {
 	g := t.Load(path)
-	if err := g.make(); err != nil {
-		return nil, fmt.Errorf("make cgroup %s: %w", g.Path(), err)
+	made, err := g.make()
+	if err != nil {
+		err = fmt.Errorf("make cgroup %s: %w", g.Path(), err)
+	} else {
+		err = g.limit(r, len(made) == len(t.hierarchies))
 	}
-	if err := g.Set(r); err != nil {
-		return nil, errors.Join(err, g.rmdirs())
+	if err != nil {
+		return nil, errors.Join(err, rmdirs(made))
 	}
 	return g, nil
 }
 
-func (g *Group) make() error {
+// make makes the group where it does not exist, and returns the directories that are new.
+func (g *Group) make() (made []string, err error) {
+	g.t.prune.RLock()
+	defer g.t.prune.RUnlock()
 	for _, h := range g.t.hierarchies {
-		if err := g.makeIn(h); err != nil {
-			return err
+		dir := g.dir(h)
+		fresh, err := g.t.makeIn(h, dir)
+		if fresh {
+			made = append(made, dir)
+		}
+		if err != nil {
+			return made, err
 		}
 	}
-	return nil
+	return made, nil
 }
 
-func (g *Group) makeIn(h hierarchy) error {
-	var err error
+func (t *Tree) makeIn(h hierarchy, dir string) (fresh bool, err error) {
 	for range attempts {
-		err = mkdir(g.dir(h))
-		if !errors.Is(err, fs.ErrNotExist) {
-			return err
+		err = unix.Mkdir(dir, groupMode)
+		if err != unix.ENOENT {
+			break
 		}
-		if err := g.t.makeParents(h, filepath.Dir(g.dir(h))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		if err := t.makeParents(h, filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
 		}
 	}
-	return err
+	switch {
+	case err == unix.EEXIST:
+		return false, nil
+	case err != nil:
+		return false, &fs.PathError{Op: "mkdir", Path: dir, Err: err}
+	case slices.Contains(h.names, "cpuset"):
+		return true, t.fillCpuset(h, dir)
+	}
+	return true, nil
+}
+
+// fillCpuset sees to it that a new group can hold tasks. Below a parent of Hull's making the kernel has done that; a parent
+// that somebody else has made, such as the kubelet, may pass on nothing.
+func (t *Tree) fillCpuset(h hierarchy, dir string) error {
+	cpus, err := os.ReadFile(filepath.Join(dir, "cpuset.cpus"))
+	if err != nil || len(bytes.TrimSpace(cpus)) > 0 {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := t.makeParents(h, parent); err != nil {
+		return err
+	}
+	return inheritCpuset(parent, dir)
 }
 
 // makeParents makes the groups from the hierarchy's root down to dir, each of which passes on what its children need.
@@ -145,14 +177,21 @@ func inheritCpuset(parent, dir string) error {
 	return write(filepath.Join(dir, "cgroup.clone_children"), "1")
 }
 
-// write sets a file of a group. Go's preemption signal can cut a slow one short: it is tried again.
-func write(path, value string) error {
-	for {
-		err := os.WriteFile(path, []byte(value), 0)
-		if !errors.Is(err, unix.EINTR) {
-			return err
+// write sets a file of a group. A write that Go's preemption signal cuts short is repeated by os, as it is in the library.
+func write(path, value string) error { return writeLines(path, value) }
+
+// writeLines sets a file of a group that takes one line at a time.
+func writeLines(path string, lines ...string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if _, err := f.WriteString(line); err != nil {
+			return errors.Join(err, f.Close())
 		}
 	}
+	return f.Close()
 }
 
 // Join opens the files in which a process writes "0" to enter the group: on v1 one "tasks" for each hierarchy, which costs a
@@ -190,7 +229,7 @@ func (g *Group) JoinInfra() ([]*os.File, error) {
 		}
 	}
 	leaf := g.t.Load(filepath.Join(g.path, InfraLeaf))
-	if err := leaf.make(); err != nil {
+	if _, err := leaf.make(); err != nil {
 		return nil, fmt.Errorf("make cgroup %s: %w", leaf.Path(), err)
 	}
 	return leaf.Join()

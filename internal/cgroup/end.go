@@ -75,21 +75,26 @@ func killAll(ctx context.Context, pids []int) error {
 			return err
 		}
 	}
-	deadline, ok := ctx.Deadline()
-	for _, fd := range held {
-		if ok {
-			if err := fd.SetReadDeadline(deadline); err != nil {
-				return err
-			}
+	// The end of the context ends every wait.
+	stop := context.AfterFunc(ctx, func() {
+		for _, fd := range held {
+			_ = fd.SetReadDeadline(time.Unix(1, 0)) // long past
 		}
+	})
+	defer stop()
+	for _, fd := range held {
 		if err := linux.PidfdWait(fd); err != nil {
-			return err
+			return errors.Join(context.Cause(ctx), err)
 		}
 	}
 	return nil
 }
 
 // OOMKills is how many processes of the group the kernel has killed for want of memory; 0 for a group that does not exist.
+//
+// The count is in place before a killed process can be seen to have ended, so that reading it once at a container's exit
+// is enough to tell OOMKilled from another SIGKILL: no listener, descriptor or goroutine is needed while containers run.
+// It counts the victim's own group on v1, and those below it too on v2, whichever group's limit was reached.
 func (g *Group) OOMKills() (uint64, error) {
 	dir, file := g.of("memory"), "memory.oom_control"
 	if g.t.unified {
@@ -127,7 +132,7 @@ type Usage struct {
 func (g *Group) Usage() (Usage, error) {
 	var u Usage
 	err := g.manage(&cgroups.Cgroup{}, func(m manager, _ *cgroups.Cgroup) error {
-		s, err := m.Stats(nil)
+		s, err := m.Stats(&cgroups.StatsOptions{Controllers: cgroups.CPU | cgroups.Memory | cgroups.Pids})
 		if err != nil {
 			return err
 		}
@@ -156,7 +161,7 @@ const (
 func (g *Group) Remove(ctx context.Context) error {
 	wait := busyFirst
 	for {
-		err := g.rmdirs()
+		err := rmdirs(g.dirs())
 		if err == nil || !errors.Is(err, unix.EBUSY) {
 			return err
 		}
@@ -171,12 +176,12 @@ func (g *Group) Remove(ctx context.Context) error {
 	}
 }
 
-// rmdirs removes the group from each hierarchy, and goes on past one where it cannot.
-func (g *Group) rmdirs() error {
+// rmdirs removes groups, and goes on past one where it cannot.
+func rmdirs(dirs []string) error {
 	var errs []error
-	for _, h := range g.t.hierarchies {
-		if err := rmdir(g.dir(h)); err != nil {
-			errs = append(errs, fmt.Errorf("remove cgroup %s: %w", g.dir(h), err))
+	for _, dir := range dirs {
+		if err := rmdir(dir); err != nil {
+			errs = append(errs, fmt.Errorf("remove cgroup %s: %w", dir, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -213,6 +218,8 @@ func rmdir(dir string) error {
 
 // Prune removes the group's parents, up to and with the Hull's own, as far as they are empty.
 func (g *Group) Prune() error {
+	g.t.prune.Lock()
+	defer g.t.prune.Unlock()
 	for _, h := range g.t.hierarchies {
 		top := filepath.Join(h.root, g.t.parent)
 		for dir := filepath.Dir(g.dir(h)); strings.HasPrefix(dir, top); dir = filepath.Dir(dir) {
