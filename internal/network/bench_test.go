@@ -1,46 +1,42 @@
 package network
 
 import (
+	"net/netip"
 	"os"
-	"sync"
 	"testing"
-
-	"github.com/hull-pods/hull/internal/hulltest"
 )
 
-func BenchmarkAttach(b *testing.B) {
-	hulltest.NeedRoot(b)
-	n := open(b, testConfig(b))
-	var nss []*os.File
-	for range b.N {
-		nss = append(nss, netns(b))
-	}
-	b.ResetTimer()
-	for i := range b.N {
-		if _, err := n.Attach(b.Context(), Request{ID: newID(b), Netns: nss[i]}); err != nil {
+// BenchmarkAttach and BenchmarkAttachAmongThousand should cost the same.
+func BenchmarkAttach(b *testing.B)              { benchmarkAttach(b, 0) }
+func BenchmarkAttachAmongThousand(b *testing.B) { benchmarkAttach(b, 1000) }
+
+func benchmarkAttach(b *testing.B, others int) {
+	cfg := testConfig(b)
+	cfg.IPv4 = netip.PrefixFrom(cfg.IPv4.Addr(), 20).Masked()
+	n := open(b, cfg)
+	one := func() (string, *os.File) {
+		ns, id := netns(b), newID(b)
+		if _, err := n.Attach(b.Context(), Request{ID: id, Netns: ns}); err != nil {
 			b.Fatal(err)
 		}
+		return id, ns
 	}
-}
-
-func BenchmarkAttachHundredAtOnce(b *testing.B) {
-	hulltest.NeedRoot(b)
-	for range b.N {
+	for range others {
+		one()
+	}
+	b.ResetTimer()
+	for b.Loop() {
 		b.StopTimer()
-		n := open(b, testConfig(b))
-		var nss []*os.File
-		for range 100 {
-			nss = append(nss, netns(b))
+		ns, id := netns(b), newID(b)
+		b.StartTimer()
+		if _, err := n.Attach(b.Context(), Request{ID: id, Netns: ns}); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		_ = ns.Close()
+		if err := n.Detach(b.Context(), id); err != nil {
+			b.Fatal(err)
 		}
 		b.StartTimer()
-		var wg sync.WaitGroup
-		for _, ns := range nss {
-			wg.Go(func() {
-				if _, err := n.Attach(b.Context(), Request{ID: newID(b), Netns: ns}); err != nil {
-					b.Error(err)
-				}
-			})
-		}
-		wg.Wait()
 	}
 }

@@ -265,3 +265,55 @@ func nonBlocking(pc net.PacketConn, buf []byte) (int, net.Addr, error) {
 
 // ours is a pool inside the outside's own network.
 func ours(o outside) netip.Prefix { return netip.PrefixFrom(o.host[0], 25).Masked() }
+
+// A router advertisement would make a Pod the host's router, on a host that listens to them although it forwards.
+func TestPodsAreNoRouters(t *testing.T) {
+	n := open(t, testConfig(t))
+	p := attach(t, n)
+	if _, err := procSysNet.set("ipv6/conf/"+p.HostInterface+"/accept_ra", "2"); err != nil {
+		t.Fatal(err)
+	}
+	advert := []byte{134, 0, 0, 0, 64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0}
+	in(t, p.ns, func() error {
+		fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = unix.Close(fd) }()
+		link, err := netlink.LinkByName(podInterface)
+		if err != nil {
+			return err
+		}
+		mine := netip.MustParseAddr("fe80::99")
+		addr := &netlink.Addr{IPNet: &net.IPNet{IP: mine.AsSlice(), Mask: net.CIDRMask(64, 128)}, Flags: unix.IFA_F_NODAD}
+		if err := netlink.AddrAdd(link, addr); err != nil {
+			return err
+		}
+		for _, opt := range []int{unix.IPV6_UNICAST_HOPS, unix.IPV6_MULTICAST_HOPS} {
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, opt, 255); err != nil {
+				return err
+			}
+		}
+		if err := unix.Bind(fd, &unix.SockaddrInet6{Addr: mine.As16(), ZoneId: uint32(link.Attrs().Index)}); err != nil {
+			return err
+		}
+		to := &unix.SockaddrInet6{Addr: netip.MustParseAddr("ff02::1").As16(), ZoneId: uint32(link.Attrs().Index)}
+		return unix.Sendto(fd, advert, 0, to)
+	})
+	// What comes after it has arrived: so has it.
+	own := n.pool.addresses(hostNumber)[1]
+	serve(t, nil, "tcp", hostPort(own, 81), "host")
+	expect(t, p.ns, "tcp", hostPort(own, 81), "host "+p.IPs[1].String())
+	err := n.host.use(func(c *rtnl) error {
+		routes, err := c.routes()
+		for _, r := range routes {
+			if r.dst.Bits() == 0 {
+				t.Errorf("the host has a default route by link %d", r.index)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -200,7 +200,7 @@ func icmpType(typ byte) []expr.Any {
 
 // sourceUnknown is a packet whose source has no route back by the link that it came from.
 func sourceUnknown() []expr.Any {
-	return []expr.Any{&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, FlagPRESENT: true, ResultOIF: true}, equal([]byte{0})}
+	return []expr.Any{&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, FlagPRESENT: true, ResultOIF: true}, equal(make([]byte, 4))}
 }
 
 // toHost is a packet for an address of the host itself.
