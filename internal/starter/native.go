@@ -51,7 +51,7 @@ func NewNative(cfg Config) (_ *Native, err error) {
 	if n.proc, err = linux.NewMount("proc", "proc", quiet); err != nil {
 		return nil, err
 	}
-	if n.init, err = birth.Memfd(); err != nil {
+	if n.init, err = initAbove(cloneFiles); err != nil {
 		return nil, err
 	}
 	if n.null, err = openNull(); err != nil {
@@ -67,6 +67,21 @@ func NewNative(cfg Config) (_ *Native, err error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// initAbove is hull-init under a number of at least lowest. A clone's first descriptors are put in place before its execve
+// of self/fd/N: under one of their numbers, hull-init would be gone by then.
+func initAbove(lowest int) (*os.File, error) {
+	f, err := birth.Memfd()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, lowest)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate hull-init's descriptor: %w", err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // Close ends the starter's threads.

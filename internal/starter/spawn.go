@@ -185,6 +185,9 @@ type order struct {
 	uidMappings, gidMappings []oci.LinuxIDMapping
 }
 
+// cloneFiles is how many descriptors a clone is given: standard input, output and error, and its socket.
+const cloneFiles = 4
+
 func (s *spawner) clone(o order) (*cloned, error) {
 	conn, theirs, err := fdconn.Pair()
 	if err != nil {
@@ -193,7 +196,7 @@ func (s *spawner) clone(o order) (*cloned, error) {
 	pidfd := -1
 	null := s.null.Fd()
 	attr := &syscall.ProcAttr{
-		Files: []uintptr{null, null, null, theirs.Fd()},
+		Files: []uintptr{null, null, null, theirs.Fd()}, // cloneFiles of them
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: o.flags, PidFD: &pidfd,
 			UidMappings: sysMappings(o.uidMappings), GidMappings: sysMappings(o.gidMappings),
