@@ -22,6 +22,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/platforms"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -122,7 +123,7 @@ func (s *Store) open() error {
 		}
 	}
 	db, err := bolt.Open(meta, 0o600, &bolt.Options{Timeout: lockWait})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return classed{fmt.Errorf("image store %s is in use by another process", s.root), errdefs.ErrUnavailable}
 	}
 	if err != nil {

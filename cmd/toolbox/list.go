@@ -1,0 +1,402 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type lsOptions struct {
+	long, all, almost, human, self, recursive, byTime, bySize, reverse, inode, class, one bool
+}
+
+func ls(c *call) int {
+	fs := c.flags()
+	var o lsOptions
+	for name, p := range map[string]*bool{
+		"l": &o.long, "a": &o.all, "A": &o.almost, "h": &o.human, "d": &o.self, "R": &o.recursive, "t": &o.byTime, "S": &o.bySize, "r": &o.reverse, "i": &o.inode, "F": &o.class, "1": &o.one,
+	} {
+		fs.BoolVar(p, name, false, "")
+	}
+	if fs.Parse(split(c.args, "laAhdRtSriF1")) != nil {
+		return c.usage("[-laAhdRtSriF1] [FILE…]")
+	}
+	names := fs.Args()
+	if len(names) == 0 {
+		names = []string{"."}
+	}
+	var files []lsEntry
+	var dirs []string
+	code := 0
+	for _, n := range names {
+		fi, err := os.Lstat(c.path(n))
+		if err != nil {
+			code = c.fail(err)
+			continue
+		}
+		to := fi
+		if followed, err := os.Stat(c.path(n)); err == nil && !o.long {
+			to = followed
+		}
+		if to.IsDir() && !o.self {
+			dirs = append(dirs, n)
+		} else {
+			files = append(files, lsEntry{n, c.path(n), fi})
+		}
+	}
+	o.show(c, files)
+	slices.Sort(dirs)
+	for i, d := range dirs {
+		if len(names) > 1 || o.recursive {
+			fmt.Fprintf(c.out, "%s%s:\n", strings.Repeat("\n", min(1, i+len(files))), d)
+		}
+		if err := o.dir(c, d); err != nil {
+			code = c.fail(err)
+		}
+	}
+	return code
+}
+
+type lsEntry struct {
+	name, path string
+	os.FileInfo
+}
+
+// dir lists one directory, and those below it when asked to.
+func (o *lsOptions) dir(c *call, name string) error {
+	entries, err := os.ReadDir(c.path(name))
+	if err != nil {
+		return err
+	}
+	var shown []lsEntry
+	if o.all {
+		for _, n := range []string{".", ".."} {
+			if fi, err := os.Lstat(filepath.Join(c.path(name), n)); err == nil {
+				shown = append(shown, lsEntry{n, filepath.Join(c.path(name), n), fi})
+			}
+		}
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && !o.all && !o.almost {
+			continue
+		}
+		if fi, err := e.Info(); err == nil { // else it has just gone
+			shown = append(shown, lsEntry{e.Name(), filepath.Join(c.path(name), e.Name()), fi})
+		}
+	}
+	o.show(c, shown)
+	if !o.recursive {
+		return nil
+	}
+	for _, e := range shown {
+		if !e.IsDir() || e.name == "." || e.name == ".." {
+			continue
+		}
+		below := filepath.Join(name, e.name)
+		fmt.Fprintf(c.out, "\n%s:\n", below)
+		if err := o.dir(c, below); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *lsOptions) show(c *call, list []lsEntry) {
+	slices.SortStableFunc(list, func(a, b lsEntry) int {
+		if o.reverse {
+			a, b = b, a
+		}
+		switch {
+		case o.byTime:
+			return b.ModTime().Compare(a.ModTime())
+		case o.bySize:
+			return int(min(max(b.Size()-a.Size(), -1), 1))
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', tabwriter.AlignRight)
+	for _, e := range list {
+		st := e.Sys().(*syscall.Stat_t)
+		if o.inode {
+			fmt.Fprintf(w, "%d ", st.Ino)
+		}
+		name := e.name + o.mark(e)
+		if !o.long {
+			fmt.Fprintln(w, name)
+			continue
+		}
+		if e.Mode()&os.ModeSymlink != 0 {
+			if to, err := os.Readlink(e.path); err == nil {
+				name += " -> " + to
+			}
+		}
+		size := strconv.FormatInt(e.Size(), 10)
+		if o.human {
+			size = humanSize(uint64(e.Size()))
+		}
+		if e.Mode()&os.ModeDevice != 0 {
+			size = fmt.Sprintf("%d, %d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
+		}
+		when := e.ModTime().Format("Jan _2 15:04")
+		if time.Since(e.ModTime()) > 180*24*time.Hour {
+			when = e.ModTime().Format("Jan _2  2006")
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t %s %s\n", modeText(e.Mode()), st.Nlink, userName(st.Uid), groupName(st.Gid), size, when, name)
+	}
+	if err := w.Flush(); err != nil {
+		c.fail(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if o.long { // aligned to the right, with a blank before the first column
+			line = line[1:]
+		}
+		if _, err := fmt.Fprint(c.out, line); err != nil {
+			return
+		}
+	}
+}
+
+func (o *lsOptions) mark(e lsEntry) string {
+	switch {
+	case !o.class:
+		return ""
+	case e.IsDir():
+		return "/"
+	case e.Mode()&os.ModeSymlink != 0 && !o.long:
+		return "@"
+	case e.Mode()&os.ModeNamedPipe != 0:
+		return "|"
+	case e.Mode()&os.ModeSocket != 0:
+		return "="
+	case e.Mode().IsRegular() && e.Mode()&0o111 != 0:
+		return "*"
+	}
+	return ""
+}
+
+// modeText is a mode as ls -l shows it, which is not how Go does.
+func modeText(m os.FileMode) string {
+	b := []byte("-rwxrwxrwx")
+	for i := range 9 {
+		if m&(1<<(8-i)) == 0 {
+			b[i+1] = '-'
+		}
+	}
+	for kind, letter := range map[os.FileMode]byte{os.ModeDir: 'd', os.ModeSymlink: 'l', os.ModeNamedPipe: 'p', os.ModeSocket: 's'} {
+		if m&kind != 0 {
+			b[0] = letter
+		}
+	}
+	if m&os.ModeDevice != 0 {
+		b[0] = 'b'
+		if m&os.ModeCharDevice != 0 {
+			b[0] = 'c'
+		}
+	}
+	special := func(bit os.FileMode, at int, letter byte) {
+		if m&bit == 0 {
+			return
+		}
+		if b[at] == '-' {
+			letter -= 'a' - 'A'
+		}
+		b[at] = letter
+	}
+	special(os.ModeSetuid, 3, 's')
+	special(os.ModeSetgid, 6, 's')
+	special(os.ModeSticky, 9, 't')
+	return string(b)
+}
+
+// found is what a test of find looks at.
+type found struct {
+	path  string
+	depth int
+	d     fs.DirEntry
+}
+
+// find walks directories: -name -iname -path -type -maxdepth -mindepth -newer -empty -delete -print -print0 -exec … \;
+func find(c *call) int {
+	args, roots := c.args, []string(nil)
+	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		roots, args = append(roots, args[0]), args[1:]
+	}
+	if len(roots) == 0 {
+		roots = []string{"."}
+	}
+	f := finder{c: c, minDepth: 0, maxDepth: -1}
+	if err := f.parse(args); err != nil {
+		return c.fail(err)
+	}
+	for _, root := range roots {
+		f.walk(found{path: root})
+	}
+	return f.code
+}
+
+type finder struct {
+	c                  *call
+	minDepth, maxDepth int
+	tests              []func(found) bool // in order: one that says no ends the row
+	acts, depthFirst   bool
+	code               int
+}
+
+func (f *finder) parse(args []string) error {
+	for len(args) > 0 {
+		word, value := args[0], ""
+		args = args[1:]
+		switch word {
+		case "-print", "-print0", "-delete", "-empty", "-exec":
+		default:
+			if len(args) == 0 {
+				return fmt.Errorf("%s: want a value", word)
+			}
+			value, args = args[0], args[1:]
+		}
+		if word == "-exec" {
+			end := slices.Index(args, ";")
+			if end < 1 {
+				return errors.New("-exec: want a command that ends with ;")
+			}
+			f.exec(args[:end])
+			args = args[end+1:]
+			continue
+		}
+		if err := f.word(word, value); err != nil {
+			return err
+		}
+	}
+	if !f.acts {
+		f.print("\n")
+	}
+	return nil
+}
+
+func (f *finder) word(word, value string) (err error) {
+	match := func(subject func(found) string, pattern string) {
+		f.tests = append(f.tests, func(e found) bool { ok, _ := filepath.Match(pattern, subject(e)); return ok })
+	}
+	base := func(e found) string { return filepath.Base(e.path) }
+	switch word {
+	case "-name":
+		match(base, value)
+	case "-iname":
+		match(func(e found) string { return strings.ToLower(base(e)) }, strings.ToLower(value))
+	case "-path":
+		match(func(e found) string { return e.path }, value)
+	case "-maxdepth":
+		f.maxDepth, err = strconv.Atoi(value)
+	case "-mindepth":
+		f.minDepth, err = strconv.Atoi(value)
+	case "-type":
+		kind, ok := map[string]fs.FileMode{"f": 0, "d": fs.ModeDir, "l": fs.ModeSymlink, "p": fs.ModeNamedPipe, "s": fs.ModeSocket, "c": fs.ModeDevice | fs.ModeCharDevice, "b": fs.ModeDevice}[value]
+		if !ok {
+			return fmt.Errorf("-type %s: unknown", value)
+		}
+		f.tests = append(f.tests, func(e found) bool { return e.d.Type() == kind })
+	case "-newer":
+		than, err := os.Stat(f.c.path(value))
+		if err != nil {
+			return err
+		}
+		f.tests = append(f.tests, func(e found) bool { fi, err := e.d.Info(); return err == nil && fi.ModTime().After(than.ModTime()) })
+	case "-empty":
+		f.tests = append(f.tests, f.empty)
+	case "-print":
+		f.print("\n")
+	case "-print0":
+		f.print("\x00")
+	case "-delete":
+		f.acts, f.depthFirst = true, true
+		f.tests = append(f.tests, func(e found) bool { return f.ok(os.Remove(f.c.path(e.path))) })
+	default:
+		return fmt.Errorf("unknown word %q", word)
+	}
+	return err
+}
+
+func (f *finder) ok(err error) bool {
+	if err != nil {
+		f.code = f.c.fail(err)
+	}
+	return err == nil
+}
+
+func (f *finder) print(end string) {
+	f.acts = true
+	f.tests = append(f.tests, func(e found) bool { fmt.Fprint(f.c.out, e.path, end); return true })
+}
+
+func (f *finder) empty(e found) bool {
+	if e.d.IsDir() {
+		entries, err := os.ReadDir(f.c.path(e.path))
+		return err == nil && len(entries) == 0
+	}
+	fi, err := e.d.Info()
+	return err == nil && fi.Mode().IsRegular() && fi.Size() == 0
+}
+
+func (f *finder) exec(command []string) {
+	f.acts = true
+	f.tests = append(f.tests, func(e found) bool {
+		args := make([]string, len(command))
+		for i, a := range command {
+			args[i] = strings.ReplaceAll(a, "{}", e.path)
+		}
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = f.c.dir, f.c.in, f.c.out, f.c.err
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			f.ok(err)
+		}
+		return err == nil
+	})
+}
+
+func (f *finder) walk(e found) {
+	if e.d == nil {
+		fi, err := os.Lstat(f.c.path(e.path))
+		if !f.ok(err) {
+			return
+		}
+		e.d = fs.FileInfoToDirEntry(fi)
+	}
+	if !f.depthFirst {
+		f.test(e)
+	}
+	if e.d.IsDir() && (f.maxDepth < 0 || e.depth < f.maxDepth) {
+		entries, err := os.ReadDir(f.c.path(e.path))
+		f.ok(err)
+		for _, d := range entries {
+			f.walk(found{path: strings.TrimSuffix(e.path, "/") + "/" + d.Name(), depth: e.depth + 1, d: d})
+		}
+	}
+	if f.depthFirst {
+		f.test(e)
+	}
+}
+
+func (f *finder) test(e found) {
+	if e.depth < f.minDepth {
+		return
+	}
+	for _, t := range f.tests {
+		if !t(e) {
+			return
+		}
+	}
+}
