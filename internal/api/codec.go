@@ -165,9 +165,14 @@ func negotiate(r *http.Request) (accept, error) {
 			return a, nil
 		}
 	}
-	return accept{}, apierrors.FromObject(&metav1.Status{
+	return accept{}, notAcceptable(typeJSON, typeYAML)
+}
+
+// notAcceptable is the answer to a wish for a format that is not among those that are written.
+func notAcceptable(written ...string) error {
+	return apierrors.FromObject(&metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
-		Message: "only the following media types are accepted: " + typeJSON + ", " + typeYAML,
+		Message: "only the following media types are accepted: " + strings.Join(written, ", "),
 	})
 }
 

@@ -92,6 +92,6 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request, verb stream.Ver
 	}
 	ctx, cancel := s.until(r.Context())
 	defer cancel()
-	stream.Serve(w, r.WithContext(ctx), verb, ends, run)
+	stream.Serve(w, r.WithContext(ctx), s.cfg.Log, verb, ends, run)
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/containerd/errdefs"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hull-pods/hull/internal/api/stream"
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
@@ -54,7 +55,7 @@ func newHull(t testing.TB) *hull {
 	h := &hull{t: t, store: st, socket: filepath.Join(dir, "hull.sock"), runtime: &fakeRuntime{}, images: &fakeImages{}, system: &fakeSystem{}}
 	h.server, err = New(Config{
 		Store: st, Node: node, Version: Version{Hull: "0.1.0"},
-		Runtime: h.runtime, Images: h.images, System: h.system, Log: slog.New(slog.DiscardHandler),
+		Runtime: h.runtime, Images: h.images, System: h.system, Sandboxes: fakeSandboxes{}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +140,7 @@ func (h *hull) refused(method, path, body string, header ...string) string {
 	h.t.Helper()
 	code, text := h.call(method, path, body, header...)
 	var st metav1.Status
-	if err := json.Unmarshal([]byte(text), &st); err != nil {
+	if err := yaml.Unmarshal([]byte(text), &st); err != nil {
 		h.t.Fatalf("%s %s: %v in %s", method, path, err, text)
 	}
 	if st.Kind != "Status" || st.APIVersion != "v1" || st.Status != metav1.StatusFailure || int(st.Code) != code {
@@ -265,4 +266,13 @@ func (f *fakeSystem) Check(_ context.Context, repair bool) ([]v1alpha1.Finding, 
 func (f *fakeSystem) Stop(context.Context) error {
 	f.stopped = true
 	return nil
+}
+
+type fakeSandboxes struct{}
+
+func (fakeSandboxes) Inspect(_ context.Context, namespace, pod string, birth bool) (v1alpha1.Sandbox, error) {
+	if pod != "web" {
+		return v1alpha1.Sandbox{}, fmt.Errorf("pod %q has no sandbox yet: %w", pod, errdefs.ErrNotFound)
+	}
+	return v1alpha1.Sandbox{Meta: v1alpha1.Of("Sandbox"), Namespace: namespace, Name: pod, Infra: v1alpha1.Process{Birth: fmt.Sprint(birth)}}, nil
 }

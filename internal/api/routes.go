@@ -99,7 +99,7 @@ func (s *Server) hullRoutes() []route {
 		{pattern: "DELETE " + base + "/images/{ref...}", serve: s.removeImage, resource: "images", verbs: []string{"delete"}},
 		{pattern: "POST " + base + "/pull", serve: s.pullImage},
 		{pattern: "POST " + base + "/load", serve: s.loadImages},
-		{pattern: "GET " + base + "/namespaces/{namespace}/sandboxes/{pod}", serve: s.inspect},
+		{pattern: "GET " + base + "/namespaces/{namespace}/sandboxes/{pod}", serve: s.inspect, resource: "sandboxes", verbs: []string{"get"}},
 		{pattern: "GET " + base + "/info", serve: s.info},
 		{pattern: "POST " + base + "/check", serve: s.check},
 		{pattern: "POST " + base + "/stop", serve: s.stop},

@@ -21,7 +21,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, st *strategy.Stra
 		return err
 	}
 	if f.accept.mediaType != typeJSON {
-		return unsupportedMediaType(typeJSON)
+		return notAcceptable(typeJSON)
 	}
 	ctx, cancel := s.until(r.Context())
 	defer cancel()

@@ -46,3 +46,9 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Close is also what a protocol does that the client has ended with a word.
+func (c *watchedConn) Close() error {
+	c.gone()
+	return c.Conn.Close()
+}

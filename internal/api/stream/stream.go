@@ -5,10 +5,13 @@ package stream
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/klog/v2"
 )
 
 const (
@@ -44,8 +47,10 @@ const (
 )
 
 // Serve upgrades the connection and lets run have its streams. When the client goes, the context ends.
-func Serve(w http.ResponseWriter, r *http.Request, verb Verb, ends Ends, run Session) {
-	ctx, cancel := context.WithCancel(r.Context())
+func Serve(w http.ResponseWriter, r *http.Request, log *slog.Logger, verb Verb, ends Ends, run Session) {
+	// What the libraries have to say about a connection that broke is of no interest to anybody but who hunts for it.
+	ctx := klog.NewContext(r.Context(), logr.FromSlogHandler(quiet{log.Handler()}))
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	hw := &hijacker{ResponseWriter: w, gone: cancel}
 	r = r.WithContext(ctx)
@@ -55,30 +60,37 @@ func Serve(w http.ResponseWriter, r *http.Request, verb Verb, ends Ends, run Ses
 	}
 	protocols := []string{remotecommand.StreamProtocolV4Name, remotecommand.StreamProtocolV3Name, remotecommand.StreamProtocolV2Name, remotecommand.StreamProtocolV1Name}
 	o := remotecommand.Options{Stdin: ends.Stdin, Stdout: ends.Stdout, Stderr: ends.Stderr, TTY: ends.TTY}
+	b := bridge{ends, run}
 	if verb == Attach {
-		remotecommand.ServeAttach(hw, r, bridge(run), "", "", "", &o, idleTimeout, streamTimeout, protocols)
+		remotecommand.ServeAttach(hw, r, b, "", "", "", &o, idleTimeout, streamTimeout, protocols)
 		return
 	}
-	remotecommand.ServeExec(hw, r, bridge(run), "", "", "", nil, &o, idleTimeout, streamTimeout, protocols)
+	remotecommand.ServeExec(hw, r, b, "", "", "", nil, &o, idleTimeout, streamTimeout, protocols)
 }
 
 // bridge lets Kubernetes' streaming call a function with our streams.
-type bridge Session
+type bridge struct {
+	ends Ends
+	run  Session
+}
 
 // ExecInContainer is called when the client's streams are there.
 func (b bridge) ExecInContainer(ctx context.Context, _, _, _ string, _ []string, in io.Reader, out, errw io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration) error {
-	st := Streams{Stdin: in, TTY: tty}
-	// A nil WriteCloser must not become a Writer that is not nil.
-	if out != nil {
+	st := Streams{TTY: tty}
+	// A stream that the client has not is nil, or one that leads nowhere.
+	if b.ends.Stdin && in != nil {
+		st.Stdin = in
+	}
+	if b.ends.Stdout && out != nil {
 		st.Stdout = out
 	}
-	if errw != nil {
+	if b.ends.Stderr && errw != nil {
 		st.Stderr = errw
 	}
 	if resize != nil {
 		st.Resize = sizes(ctx, resize)
 	}
-	return b(ctx, st)
+	return b.run(ctx, st)
 }
 
 // AttachContainer is the same for attach.
@@ -101,3 +113,23 @@ func sizes(ctx context.Context, from <-chan remotecommand.TerminalSize) <-chan S
 	}()
 	return to
 }
+
+// quiet makes every record one for debugging.
+type quiet struct{ slog.Handler }
+
+// Enabled says whether anybody debugs.
+func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
+	return q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+// Handle lowers a record.
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	return q.Handler.Handle(ctx, r)
+}
+
+// WithAttrs keeps quiet.
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+
+// WithGroup keeps quiet.
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }
