@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -117,7 +118,9 @@ func (a *app) stopKeeper(ctx context.Context) (bool, error) {
 	if !answer.Keeper.Ends {
 		return false, fmt.Errorf("hulld has stopped, but hull-keeper stays: %d processes that it keeps are alive", answer.Live)
 	}
-	return true, nil
+	// Its end of the connection closes when it has ended.
+	_, err = io.Copy(io.Discard, conn)
+	return true, err
 }
 
 func (a *app) systemInfo() *cobra.Command {

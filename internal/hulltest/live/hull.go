@@ -18,6 +18,7 @@ import (
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 // Hull is a real keeper with a real hulld, in directories of its own.
@@ -150,16 +151,38 @@ func (h *Hull) end() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
+	ended := h.keeperEnd(ctx)
 	cmd := exec.CommandContext(ctx, filepath.Join(h.bin, "hull"), "system", "stop", "--delete-pods")
 	cmd.Env = append(os.Environ(), "HULL_ROOT="+h.Root, "HULL_STATE="+h.State)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		h.t.Errorf("hull system stop: %v\n%s\nhulld's log:\n%s", err, out, h.Log())
 	}
+	ended()
 	if left := h.Leaks(); len(left) > 0 {
 		h.t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
 	}
 	if h.t.Failed() {
 		h.t.Logf("hulld's log:\n%s", h.Log())
+	}
+}
+
+// keeperEnd returns a function that waits for the end of the keeper that runs now.
+func (h *Hull) keeperEnd(ctx context.Context) func() {
+	a, err := keeper.Status(ctx, h.State)
+	if err != nil {
+		return func() {}
+	}
+	fd, err := linux.PidfdOpen(a.Keeper.PID)
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		defer func() { _ = fd.Close() }()
+		stop := context.AfterFunc(ctx, func() { _ = fd.Close() })
+		defer stop()
+		if err := linux.PidfdWait(fd); err != nil {
+			h.t.Errorf("wait for the end of hull-keeper: %v", err)
+		}
 	}
 }
 
