@@ -16,19 +16,19 @@ help: ## this list
 build: $(TOOLBOX) ## bin/hull, bin/hulld and bin/hull-keeper
 	go build -trimpath -tags toolbox -ldflags '$(LDFLAGS)' -o bin/ ./cmd/hull ./cmd/hulld ./cmd/hull-keeper
 
-$(TOOLBOX): $(shell find cmd/toolbox internal/assets -name '*.go') go.mod
-	go run ./internal/assets/mkimage -o $@
+$(TOOLBOX): $(shell find cmd/toolbox -name '*.go') go.mod
+	go run ./cmd/toolbox/mkimage -o internal/assets
 
 demo: build ## run a Pod of two containers, look at it, remove it
 	@scripts/demo
 
-test: $(TOOLBOX) ## every test; those that make Pods need root
+test: build ## every test; those that make Pods need root
 	@scripts/setup test
-	go test -tags toolbox ./...
+	HULL_BIN=$(CURDIR)/bin go test -tags toolbox ./...
 
-race: $(TOOLBOX) ## the tests under the race detector
+race: build ## the tests under the race detector
 	@scripts/setup test
-	CGO_ENABLED=1 go test -race -tags toolbox ./...
+	CGO_ENABLED=1 HULL_BIN=$(CURDIR)/bin go test -race -tags toolbox ./...
 
 lint: $(TOOLBOX) ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -51,4 +51,4 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/hull $(DESTDIR)$(PREFIX)/bin/hulld $(DESTDIR)$(PREFIX)/bin/hull-keeper $(DESTDIR)$(UNITDIR)/hull.service
 
 clean: ## remove what build made
-	rm -rf bin $(TOOLBOX)
+	rm -rf bin $(TOOLBOX) internal/assets/toolbox.digest

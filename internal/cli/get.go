@@ -159,7 +159,9 @@ func (a *app) getList(ctx context.Context, c *client.Client, o getOptions, print
 	if !o.watch && !o.watchOnly {
 		return nil
 	}
-	var head struct{ Metadata struct{ ResourceVersion string } }
+	var head struct {
+		Metadata struct{ ResourceVersion string }
+	}
 	if err := json.Unmarshal(list, &head); err != nil {
 		return fmt.Errorf("decode the list: %w", err)
 	}
