@@ -172,6 +172,9 @@ func (j *jobs) trap(args []string) []string {
 	return kept
 }
 
+// only is exec in place of the interpreter's own.
+func (j *jobs) only(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return j.exec }
+
 // exec runs a command that is no builtin: an applet of ours within this process if it can be, else a process.
 func (j *jobs) exec(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
@@ -284,7 +287,7 @@ func runPlain(ctx context.Context, hc interp.HandlerContext, path string, args [
 	c := &call{Context: ctx, name: "sh", args: append([]string{"-c", string(b)}, args...), in: hc.Stdin, out: hc.Stdout, err: hc.Stderr}
 	j := newJobs()
 	r, err := interp.New(interp.StdIO(c.in, c.out, c.err), interp.Dir(hc.Dir), interp.Env(expand.ListEnviron(environ(hc.Env)...)),
-		interp.Params(append([]string{"--"}, args[1:]...)...), interp.CallHandler(j.call), interp.ExecHandler(j.exec))
+		interp.Params(append([]string{"--"}, args[1:]...)...), interp.CallHandler(j.call), interp.ExecHandlers(j.only))
 	if err != nil {
 		return err
 	}

@@ -45,3 +45,22 @@ func waitForChild(t *testing.T, pid int) {
 		}
 	}
 }
+
+// waitForHandlers waits until a process handles SIGTERM.
+func waitForHandlers(t *testing.T, pid int) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(b), "SigCgt:\t")
+		var mask uint64
+		if _, err := fmt.Sscanf(rest, "%x", &mask); err != nil {
+			t.Fatal(err)
+		}
+		if mask&(1<<(unix.SIGTERM-1)) != 0 {
+			return
+		}
+	}
+}

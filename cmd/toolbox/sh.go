@@ -31,7 +31,7 @@ func shell(c *call) int {
 		interp.StdIO(c.in, c.out, c.err),
 		interp.Params(append(append(opts, "--"), params...)...),
 		interp.CallHandler(jobs.call),
-		interp.ExecHandler(jobs.exec),
+		interp.ExecHandlers(jobs.only),
 	)
 	if err != nil {
 		fmt.Fprintf(c.err, "sh: %v\n", err)

@@ -213,22 +213,15 @@ func TestSleepEnds(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// A signal that comes before the handler is handled by Go's own, which ends process 1 with 2.
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	for {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Fatal(err)
-		}
-		select {
-		case err := <-done:
-			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != 143 && exit.ExitCode() != 2 {
-				t.Errorf("ended with %v", err)
-			}
-			return
-		default:
-		}
+	waitForHandlers(t, cmd.Process.Pid)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	// A signal that comes before sleep has begun is handled by Go's own handler, which ends process 1 with 2.
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 143 && exit.ExitCode() != 2 {
+		t.Errorf("ended with %v", err)
 	}
 }
 

@@ -2,8 +2,8 @@
 //
 // The image is made by the build, in two steps:
 //
-//	go run ./cmd/toolbox/mkimage -o internal/assets    # writes toolbox.tar and toolbox.digest
-//	go build -tags toolbox ./cmd/hulld                 # embeds them
+//	go run ./internal/assets/mkimage -o internal/assets/toolbox.tar    # and toolbox.digest
+//	go build -tags toolbox ./cmd/hulld                                 # embeds them
 //
 // Without the tag a program builds all the same, and says that it has no toolbox.
 package assets

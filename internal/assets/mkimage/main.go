@@ -1,7 +1,9 @@
 // Command mkimage builds the toolbox and makes its image: an OCI layout in a tar, the same bytes from the same source and
 // the same Go each time.
 //
-//	go run ./cmd/toolbox/mkimage -o internal/assets [-arch arm64]
+//	go run ./internal/assets/mkimage -o internal/assets/toolbox.tar [-arch arm64]
+//
+// Beside the archive it writes the digest of the image's manifest, toolbox.digest.
 package main
 
 import (
@@ -25,7 +27,7 @@ import (
 )
 
 func main() {
-	out := flag.String("o", ".", "directory for toolbox.tar and toolbox.digest")
+	out := flag.String("o", "toolbox.tar", "file to write; its digest goes beside it")
 	arch := flag.String("arch", runtime.GOARCH, "architecture of the image")
 	flag.Parse()
 	if err := run(*out, *arch); err != nil {
@@ -41,7 +43,7 @@ func run(out, arch string) error {
 	}
 	defer os.RemoveAll(tmp) //nolint:errcheck // a temporary directory
 	program := filepath.Join(tmp, "toolbox")
-	if err := build(program, arch, ""); err != nil {
+	if err := build(program, arch); err != nil {
 		return err
 	}
 	names, err := appletNames(tmp, program, arch)
@@ -61,14 +63,14 @@ func run(out, arch string) error {
 		return err
 	}
 	return errors.Join(
-		replace(filepath.Join(out, "toolbox.tar"), archive),
-		replace(filepath.Join(out, "toolbox.digest"), []byte(digest+"\n")),
+		replace(strings.TrimSuffix(out, ".tar")+".digest", []byte(digest+"\n")),
+		replace(out, archive),
 	)
 }
 
 // build compiles the toolbox so that nothing of this machine is in it.
-func build(to, arch, tags string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-tags="+tags, "-o", to, "github.com/hull-pods/hull/cmd/toolbox")
+func build(to, arch string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", to, "github.com/hull-pods/hull/cmd/toolbox")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -81,7 +83,7 @@ func build(to, arch, tags string) error {
 func appletNames(tmp, program, arch string) ([]string, error) {
 	if arch != runtime.GOARCH {
 		program = filepath.Join(tmp, "native")
-		if err := build(program, runtime.GOARCH, ""); err != nil {
+		if err := build(program, runtime.GOARCH); err != nil {
 			return nil, err
 		}
 	}
@@ -163,7 +165,7 @@ func imageOf(layer []byte, arch string) (archive []byte, digest string, err erro
 		"created": epoch, "architecture": arch, "os": "linux",
 		"config":  map[string]any{"Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "Cmd": []string{"/bin/sh"}},
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{sum(layer)}},
-		"history": []any{map[string]any{"created": epoch, "created_by": "hull cmd/toolbox/mkimage"}},
+		"history": []any{map[string]any{"created": epoch, "created_by": "Hull's toolbox"}},
 	})
 	if err != nil {
 		return nil, "", err
