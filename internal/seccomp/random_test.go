@@ -133,7 +133,7 @@ func randomArg(rng *rand.Rand) oci.LinuxSeccompArg {
 }
 
 func TestRandomProfiles(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(15) {
 		rng := rand.New(rand.NewPCG(seed, 6))
 		bothMachines(t, nil, randomProfile(rng, false), rng)
 	}
@@ -143,7 +143,7 @@ func TestRandomProfiles(t *testing.T) {
 // one in some hundred wrong, on x86, where it loses the load of a number after the comparison of an argument.
 func TestRandomProfilesAgreeWithLibseccomp(t *testing.T) {
 	p := libseccomp(t)
-	const profiles, wrong = 30, 2
+	const profiles, wrong = 15, 2
 	var odd []string
 	for seed := range uint64(profiles) {
 		rng := rand.New(rand.NewPCG(seed, 7))
