@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/undo"
 )
 
@@ -167,7 +168,7 @@ func (n *Network) makeVeth(back *undo.Stack, l *lease, ns *os.File) error {
 	if err := back.Push(fpVeth, "delete veth "+l.Interface, func(context.Context) error { return n.deleteEnd(l) }); err != nil {
 		return err
 	}
-	if err := n.host.use(func(c *rtnl) error { return n.wireHost(c, w, l, ns) }); err != nil {
+	if err := n.host.Use(func(c *rtnl.Conn) error { return n.wireHost(c, w, l, ns) }); err != nil {
 		return err
 	}
 	if err := fpPod.Hit(); err != nil {
@@ -176,8 +177,8 @@ func (n *Network) makeVeth(back *undo.Stack, l *lease, ns *os.File) error {
 	if err := wirePod(w, ns); err != nil {
 		return err
 	}
-	return n.host.use(func(c *rtnl) error {
-		_, err := c.link(linkByIndex(l.index))
+	return n.host.Use(func(c *rtnl.Conn) error {
+		_, err := c.Link(rtnl.LinkByIndex(l.index))
 		return err
 	})
 }
@@ -191,35 +192,35 @@ func (n *Network) wiring(l *lease) wiring {
 	return w
 }
 
-func (n *Network) wireHost(c *rtnl, w wiring, l *lease, ns *os.File) error {
-	if err := c.do(w.makeVeth(int(ns.Fd()))); err != nil {
+func (n *Network) wireHost(c *rtnl.Conn, w wiring, l *lease, ns *os.File) error {
+	if err := c.Do(w.makeVeth(int(ns.Fd()))); err != nil {
 		return err
 	}
-	k, err := c.link(linkByName(w.host))
+	k, err := c.Link(rtnl.LinkByName(w.host))
 	if err != nil {
 		return err
 	}
-	l.index = k.index
+	l.index = k.Index
 	if err := fpHost.Hit(); err != nil {
 		return err
 	}
-	return c.doAll(w.hostSide(k.index))
+	return c.DoAll(w.hostSide(k.Index))
 }
 
 func wirePod(w wiring, ns *os.File) error {
-	c, err := openRtnlAt(ns)
+	c, err := rtnl.OpenAt(ns)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	if err := c.do(loopbackUp()); err != nil {
+	defer c.Close()
+	if err := c.Do(rtnl.LoopbackUp()); err != nil {
 		return err
 	}
-	k, err := c.link(linkByName(podInterface))
+	k, err := c.Link(rtnl.LinkByName(podInterface))
 	if err != nil {
 		return err
 	}
-	return c.doAll(w.podSide(k.index))
+	return c.DoAll(w.podSide(k.Index))
 }
 
 // makeForwards lets host ports reach the Pod. What UDP remembers of the time before would still go where it went then.
@@ -241,32 +242,32 @@ func (n *Network) deleteEnd(l *lease) error {
 	if l.Interface == "" {
 		return nil
 	}
-	return n.host.use(func(c *rtnl) error {
-		k, err := c.link(linkByName(l.Interface))
+	return n.host.Use(func(c *rtnl.Conn) error {
+		k, err := c.Link(rtnl.LinkByName(l.Interface))
 		if errors.Is(err, unix.ENODEV) {
 			return nil
 		}
-		if err != nil || k.group != n.group {
+		if err != nil || k.Group != n.group {
 			return err
 		}
-		return deleteOn(c, k.index)
+		return deleteOn(c, k.Index)
 	})
 }
 
 func (n *Network) deleteLink(index int32) error {
-	return n.host.use(func(c *rtnl) error { return deleteOn(c, index) })
+	return n.host.Use(func(c *rtnl.Conn) error { return deleteOn(c, index) })
 }
 
-func deleteOn(c *rtnl, index int32) error {
-	if err := c.do(deleteLink(index)); err != nil && !errors.Is(err, unix.ENODEV) {
+func deleteOn(c *rtnl.Conn, index int32) error {
+	if err := c.Do(rtnl.DeleteLink(index)); err != nil && !errors.Is(err, unix.ENODEV) {
 		return err
 	}
 	return nil
 }
 
 func (n *Network) linkExists(index int32) (there bool, err error) {
-	err = n.host.use(func(c *rtnl) error {
-		_, err := c.link(linkByIndex(index))
+	err = n.host.Use(func(c *rtnl.Conn) error {
+		_, err := c.Link(rtnl.LinkByIndex(index))
 		there = err == nil
 		if errors.Is(err, unix.ENODEV) {
 			return nil

@@ -10,12 +10,16 @@ import (
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/network/firewall"
+	"github.com/hull-pods/hull/internal/network/names"
+	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 // Check looks for what keeps Pods from talking, and says it in words. No problem is an empty list.
 func (n *Network) Check(ctx context.Context) ([]string, error) {
 	var problems []string
-	for _, look := range []func() ([]string, error){n.checkForwarding, n.checkTable, n.dropping, n.checkRoutes, n.checkLeases, n.checkDNS} {
+	for _, look := range []func() ([]string, error){n.checkForwarding, n.checkTable, n.checkFirewalls, n.checkRoutes, n.checkLeases, n.checkDNS} {
 		if err := ctx.Err(); err != nil {
 			return problems, err
 		}
@@ -75,30 +79,38 @@ func (n *Network) checkTable() ([]string, error) {
 	return nil, nil
 }
 
+// checkFirewalls looks for tables of others that drop what Pods send or are sent.
+func (n *Network) checkFirewalls() ([]string, error) {
+	// Any sandbox's name and address will do: rules that know single Pods are nobody's but ours.
+	return firewall.Dropping(n.table.rules.table.Name, firewall.Pods{
+		Link: hostNames(n.cfg.Instance, strings.Repeat("0", idLen))[0], Group: n.group, IPs: n.pool.addresses(firstNumber),
+	})
+}
+
 // checkRoutes looks for routes of others into our pools.
 func (n *Network) checkRoutes() ([]string, error) {
-	var routes []route
-	var links []link
-	err := n.host.use(func(c *rtnl) (err error) {
-		if routes, err = c.routes(); err == nil {
-			links, err = c.links()
+	var routes []rtnl.Route
+	var links []rtnl.Link
+	err := n.host.Use(func(c *rtnl.Conn) (err error) {
+		if routes, err = c.Routes(); err == nil {
+			links, err = c.Links()
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	byIndex := map[int32]link{}
+	byIndex := map[int32]rtnl.Link{}
 	for _, k := range links {
-		byIndex[k.index] = k
+		byIndex[k.Index] = k
 	}
 	var problems []string
 	for _, r := range routes {
 		for _, p := range []netip.Prefix{n.pool.v4, n.pool.v6} {
-			dev := byIndex[r.index]
-			ours := dev.group == n.group || r.typ == unix.RTN_UNREACHABLE && r.dst == p
-			if p.IsValid() && r.dst.Bits() > 0 && r.dst.Overlaps(p) && !ours {
-				problems = append(problems, fmt.Sprintf("the host's route to %s by %s overlaps the Pods' pool %s: choose another pool", r.dst, dev.name, p))
+			dev := byIndex[r.Index]
+			ours := dev.Group == n.group || r.Type == unix.RTN_UNREACHABLE && r.Dst == p
+			if p.IsValid() && r.Dst.Bits() > 0 && r.Dst.Overlaps(p) && !ours {
+				problems = append(problems, fmt.Sprintf("the host's route to %s by %s overlaps the Pods' pool %s: choose another pool", r.Dst, dev.Name, p))
 			}
 		}
 	}
@@ -137,9 +149,9 @@ func (n *Network) checkLeases() ([]string, error) {
 
 // checkDNS looks for nameservers that only the host itself can reach.
 func (n *Network) checkDNS() ([]string, error) {
-	d, err := ReadHostDNS()
+	d, err := names.ReadHostDNS()
 	if errors.Is(err, unix.ENOENT) {
-		return []string{etcResolvConf + " does not exist: Pods cannot resolve names"}, nil
+		return []string{names.EtcResolvConf + " does not exist: Pods cannot resolve names"}, nil
 	}
 	if err != nil {
 		return []string{err.Error()}, nil
@@ -150,7 +162,7 @@ func (n *Network) checkDNS() ([]string, error) {
 		}
 	}
 	if len(d.Servers) == 0 {
-		return []string{etcResolvConf + " names no server: Pods cannot resolve names"}, nil
+		return []string{names.EtcResolvConf + " names no server: Pods cannot resolve names"}, nil
 	}
-	return []string{fmt.Sprintf("the nameserver %s of %s is on this host's loopback, which Pods cannot reach: give them one by dnsConfig", d.Servers[0], etcResolvConf)}, nil
+	return []string{fmt.Sprintf("the nameserver %s of %s is on this host's loopback, which Pods cannot reach: give them one by dnsConfig", d.Servers[0], names.EtcResolvConf)}, nil
 }

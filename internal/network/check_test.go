@@ -72,7 +72,7 @@ func TestCheckNamesTheTableThatDrops(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			foreign(t, tc.policy, tc.rules...)
-			problems, err := n.dropping()
+			problems, err := n.checkFirewalls()
 			if err != nil || len(problems) != len(tc.want) {
 				t.Fatalf("problems %q, %v; want %q", problems, err, tc.want)
 			}

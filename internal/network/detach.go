@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 var (
@@ -119,13 +120,13 @@ func (n *Network) awaitEnd(l *lease) error {
 	if l.index == 0 {
 		return n.deleteEnd(l) // hulld died in the middle of Attach
 	}
-	gone := n.watch.gone(l.index)
+	gone := n.watch.Gone(l.index)
 	there, err := n.linkExists(l.index)
 	if err != nil {
 		return err
 	}
 	if !there {
-		n.watch.end(l.index)
+		n.watch.End(l.index)
 		return nil
 	}
 	grace := time.NewTimer(n.grace)
@@ -141,7 +142,7 @@ func (n *Network) awaitEnd(l *lease) error {
 	if err := n.deleteLink(l.index); err != nil {
 		return err
 	}
-	n.watch.end(l.index)
+	n.watch.End(l.index)
 	return nil
 }
 
@@ -163,7 +164,7 @@ func (n *Network) flushConntrack(l *lease) error {
 		stale[pod][c.port] = pod
 	}
 	for pod, flows := range stale {
-		if _, err := n.track.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(family(pod)), flows); err != nil {
+		if _, err := n.track.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(rtnl.Family(pod)), flows); err != nil {
 			return fmt.Errorf("flush UDP flows to %s: %w", pod, err)
 		}
 	}

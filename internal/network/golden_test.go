@@ -16,6 +16,7 @@ import (
 	"github.com/mdlayher/netlink"
 
 	"github.com/hull-pods/hull/internal/hulltest"
+	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -65,8 +66,8 @@ func TestWiringIsThisListOfMessages(t *testing.T) {
 		w := wiring{instance: goldenInstance, id: l.ID, host: l.Interface, group: 0x1a2b3c4d, mtu: 1400, ips: tc.ips, localnet: tc.localnet,
 			hostIPs: []netip.Addr{netip.MustParseAddr("10.88.0.1"), netip.MustParseAddr("fd12:3456::1")}[:len(tc.ips)]}
 		const namespace, hostIndex, podIndex = 7, 42, 2
-		text := "on the host\n\n" + listing(append([]message{w.makeVeth(namespace)}, w.hostSide(hostIndex)...)) +
-			"\nin the sandbox\n\n" + listing(append([]message{loopbackUp()}, w.podSide(podIndex)...))
+		text := "on the host\n\n" + rtnl.Listing(append([]rtnl.Message{w.makeVeth(namespace)}, w.hostSide(hostIndex)...)) +
+			"\nin the sandbox\n\n" + rtnl.Listing(append([]rtnl.Message{rtnl.LoopbackUp()}, w.podSide(podIndex)...))
 		golden(t, tc.file, []byte(text))
 	}
 }

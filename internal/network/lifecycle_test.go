@@ -84,15 +84,15 @@ func TestLostEventsAreFoundByAsking(t *testing.T) {
 	n.grace = time.Hour
 	p := attach(t, n)
 	index := n.leases[p.id].index
-	gone := n.watch.gone(index)
-	n.watch.lost() // it is there: nothing must be told
+	gone := n.watch.Gone(index)
+	n.watch.Resync() // it is there: nothing must be told
 	select {
 	case <-gone:
 		t.Fatal("told that the link is gone while it is there")
 	default:
 	}
-	missing := n.watch.gone(1 << 30)
-	n.watch.lost()
+	missing := n.watch.Gone(1 << 30)
+	n.watch.Resync()
 	<-missing
 	p.end(n)
 	<-gone

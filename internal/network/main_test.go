@@ -22,6 +22,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 // The tests' host is a network namespace of their own: forwarding, routes and rules of the real one stay untouched, and
@@ -61,12 +62,12 @@ func runInside() int {
 }
 
 func prepareHost() error {
-	c, err := openRtnl()
+	c, err := rtnl.Open()
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	return c.do(loopbackUp())
+	defer c.Close()
+	return c.Do(rtnl.LoopbackUp())
 }
 
 // netns makes a network namespace that lives as long as the returned file, and the sockets in it.
@@ -307,29 +308,29 @@ func hostPort(ip netip.Addr, port int) string {
 // noTrace fails the test when a link, a route, a rule or a lease of the instance is left.
 func noTrace(t testing.TB, cfg Config) {
 	t.Helper()
-	c, err := openRtnl()
+	c, err := rtnl.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
-	links, err := c.links()
+	defer c.Close()
+	links, err := c.Links()
 	if err != nil {
 		t.Fatal(err)
 	}
 	g, _ := group(cfg.Instance)
 	for _, k := range links {
-		if k.group == g || strings.Contains(k.alias, cfg.Instance) {
-			t.Errorf("link %s (%q) is left", k.name, k.alias)
+		if k.Group == g || strings.Contains(k.Alias, cfg.Instance) {
+			t.Errorf("link %s (%q) is left", k.Name, k.Alias)
 		}
 	}
-	routes, err := c.routes()
+	routes, err := c.Routes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range routes {
 		for _, p := range []netip.Prefix{cfg.IPv4, cfg.IPv6} {
-			if p.Contains(r.dst.Addr()) && r.dst.Bits() >= p.Bits() {
-				t.Errorf("route %s is left", r.dst)
+			if p.Contains(r.Dst.Addr()) && r.Dst.Bits() >= p.Bits() {
+				t.Errorf("route %s is left", r.Dst)
 			}
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 // Network is the network of all sandboxes of one instance. Its methods are safe for concurrent use, as long as each
@@ -28,8 +30,8 @@ type Network struct {
 	log   *slog.Logger
 	sys   sysctls
 
-	host  rtnlPool
-	watch *watcher
+	host  rtnl.Pool
+	watch *rtnl.Watcher
 	table *forwarder
 	track *netlink.Handle
 	dir   *leaseDir
@@ -85,10 +87,10 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 
 // openSockets opens all that speaks to the host's namespace, before any thread of ours enters another.
 func (n *Network) openSockets() (err error) {
-	if n.host, err = newRtnlPool(); err != nil {
+	if n.host, err = rtnl.NewPool(); err != nil {
 		return err
 	}
-	if n.watch, err = openWatcher(n.linkExists, n.log); err != nil {
+	if n.watch, err = rtnl.Watch(n.linkExists, n.log); err != nil {
 		return err
 	}
 	if n.table, err = newForwarder(n.cfg.Instance, n.group); err != nil {
@@ -99,8 +101,8 @@ func (n *Network) openSockets() (err error) {
 	}
 	n.mtu = n.cfg.MTU
 	if n.mtu == 0 {
-		return n.host.use(func(c *rtnl) (err error) {
-			n.mtu, err = c.defaultMTU()
+		return n.host.Use(func(c *rtnl.Conn) (err error) {
+			n.mtu, err = c.DefaultMTU()
 			return err
 		})
 	}
@@ -129,16 +131,16 @@ func (n *Network) choosePool() error {
 }
 
 func (n *Network) freePool() (netip.Prefix, error) {
-	var routes []route
-	err := n.host.use(func(c *rtnl) (err error) {
-		routes, err = c.routes()
+	var routes []rtnl.Route
+	err := n.host.Use(func(c *rtnl.Conn) (err error) {
+		routes, err = c.Routes()
 		return err
 	})
 	if err != nil {
 		return netip.Prefix{}, err
 	}
 	for _, p := range defaultIPv4() {
-		if !slices.ContainsFunc(routes, func(r route) bool { return r.dst.Overlaps(p) && r.dst.Bits() > 0 }) {
+		if !slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Dst.Overlaps(p) && r.Dst.Bits() > 0 }) {
 			return p, nil
 		}
 	}
@@ -162,11 +164,11 @@ func (n *Network) adopt() error {
 		return err
 	}
 	for _, k := range links {
-		id, ips, ok := parseAlias(n.cfg.Instance, k.alias)
+		id, ips, ok := parseAlias(n.cfg.Instance, k.Alias)
 		l := n.leases[id]
 		switch {
 		case ok && l == nil:
-			l = &lease{Version: leaseVersion, ID: id, Interface: k.name}
+			l = &lease{Version: leaseVersion, ID: id, Interface: k.Name}
 			for _, ip := range ips {
 				if ip.Is4() {
 					l.IPv4 = ip
@@ -178,15 +180,15 @@ func (n *Network) adopt() error {
 				return err
 			}
 			n.leases[id] = l
-		case !ok && byName[k.name] != nil: // made, but hulld died before it got its alias
-			l = byName[k.name]
+		case !ok && byName[k.Name] != nil: // made, but hulld died before it got its alias
+			l = byName[k.Name]
 		case !ok:
-			if err := n.deleteLink(k.index); err != nil {
+			if err := n.deleteLink(k.Index); err != nil {
 				return err
 			}
 			continue
 		}
-		l.index = k.index
+		l.index = k.Index
 	}
 	for _, l := range n.leases {
 		n.names[l.Interface] = true
@@ -215,13 +217,13 @@ func (n *Network) holdAgain(l *lease) error {
 }
 
 // ownLinks are the host ends of this instance, by a look at all links.
-func (n *Network) ownLinks() ([]link, error) {
-	var all []link
-	err := n.host.use(func(c *rtnl) (err error) {
-		all, err = c.links()
+func (n *Network) ownLinks() ([]rtnl.Link, error) {
+	var all []rtnl.Link
+	err := n.host.Use(func(c *rtnl.Conn) (err error) {
+		all, err = c.Links()
 		return err
 	})
-	return slices.DeleteFunc(all, func(k link) bool { return k.group != n.group }), err
+	return slices.DeleteFunc(all, func(k rtnl.Link) bool { return k.Group != n.group }), err
 }
 
 // Repair puts back what others may have removed and what is needed for all Pods: forwarding, the nftables table, the
@@ -230,9 +232,9 @@ func (n *Network) Repair(context.Context) error {
 	if err := n.table.install(); err != nil {
 		return err
 	}
-	err := n.host.use(func(c *rtnl) error {
+	err := n.host.Use(func(c *rtnl.Conn) error {
 		for _, m := range poolRoutes(unix.RTM_NEWROUTE, n.pool) {
-			if err := c.do(m); err != nil && !errors.Is(err, unix.EEXIST) {
+			if err := c.Do(m); err != nil && !errors.Is(err, unix.EEXIST) {
 				return err
 			}
 		}
@@ -274,7 +276,7 @@ func (n *Network) List(context.Context) ([]string, error) {
 	}
 	ids := map[string]bool{}
 	for _, k := range links {
-		if id, _, ok := parseAlias(n.cfg.Instance, k.alias); ok {
+		if id, _, ok := parseAlias(n.cfg.Instance, k.Alias); ok {
 			ids[id] = true
 		}
 	}
@@ -292,13 +294,13 @@ func (n *Network) Purge(context.Context) error {
 	leases := slices.Collect(maps.Values(n.leases))
 	n.mu.Unlock()
 	errs := []error{n.table.uninstall()}
-	errs = append(errs, n.host.use(func(c *rtnl) error {
-		err := c.do(deleteGroup(n.group))
+	errs = append(errs, n.host.Use(func(c *rtnl.Conn) error {
+		err := c.Do(rtnl.DeleteGroup(n.group))
 		if errors.Is(err, unix.ENODEV) {
 			err = nil
 		}
 		for _, m := range poolRoutes(unix.RTM_DELROUTE, n.pool) {
-			if derr := c.do(m); derr != nil && !errors.Is(derr, unix.ESRCH) {
+			if derr := c.Do(m); derr != nil && !errors.Is(derr, unix.ESRCH) {
 				err = errors.Join(err, derr)
 			}
 		}
@@ -328,10 +330,10 @@ func (n *Network) Close() error {
 	n.ends.Wait()
 	var errs []error
 	if n.watch != nil {
-		n.watch.close()
+		n.watch.Close()
 	}
 	if n.host != nil {
-		n.host.close()
+		n.host.Close()
 	}
 	if n.table != nil {
 		errs = append(errs, n.table.close())

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 // outside is a machine on a network that the host has a foot in. It has no route to Pods.
@@ -304,11 +305,11 @@ func TestPodsAreNoRouters(t *testing.T) {
 	own := n.pool.addresses(hostNumber)[1]
 	serve(t, nil, "tcp", hostPort(own, 81), "host")
 	expect(t, p.ns, "tcp", hostPort(own, 81), "host "+p.IPs[1].String())
-	err := n.host.use(func(c *rtnl) error {
-		routes, err := c.routes()
+	err := n.host.Use(func(c *rtnl.Conn) error {
+		routes, err := c.Routes()
 		for _, r := range routes {
-			if r.dst.Bits() == 0 {
-				t.Errorf("the host has a default route by link %d", r.index)
+			if r.Dst.Bits() == 0 {
+				t.Errorf("the host has a default route by link %d", r.Index)
 			}
 		}
 		return err

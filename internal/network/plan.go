@@ -2,50 +2,18 @@ package network
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 // gateway4 is where a Pod sends everything: a link-local address that nobody has and nobody needs to have, because its
 // permanent neighbour entry names the host's end.
 var gateway4 = netip.AddrFrom4([4]byte{169, 254, 1, 1})
-
-// message is one rtnetlink request, decided but not sent.
-type message struct {
-	what  string // "add route 10.88.0.5 by hull1a2b9f86d08": what an error and a golden file call it
-	typ   uint16
-	flags uint16 // besides NLM_F_REQUEST and NLM_F_ACK
-	body  []byte // family header and attributes
-}
-
-// bytes is the message as the kernel reads it.
-func (m message) bytes(seq uint32) []byte {
-	const head = unix.SizeofNlMsghdr
-	b := make([]byte, head, head+len(m.body))
-	binary.NativeEndian.PutUint32(b[0:], uint32(head+len(m.body)))
-	binary.NativeEndian.PutUint16(b[4:], m.typ)
-	binary.NativeEndian.PutUint16(b[6:], m.flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	binary.NativeEndian.PutUint32(b[8:], seq)
-	return append(b, m.body...)
-}
-
-func newMessage(typ, flags uint16, body []nl.NetlinkRequestData, what string, args ...any) message {
-	m := message{what: fmt.Sprintf(what, args...), typ: typ, flags: flags}
-	for _, part := range body {
-		m.body = append(m.body, part.Serialize()...)
-	}
-	return m
-}
-
-const (
-	create = unix.NLM_F_CREATE | unix.NLM_F_EXCL
-	change = 0
-)
 
 // wiring is all that a sandbox's veth is decided from.
 type wiring struct {
@@ -60,7 +28,7 @@ type wiring struct {
 
 // makeVeth makes both ends in one message, the Pod's inside its namespace. The host's end is up from the start; the Pod's
 // cannot be made up. A single queue: a veth has no queueing discipline that would use more, and each costs memory.
-func (w wiring) makeVeth(netns int) message {
+func (w wiring) makeVeth(netns int) rtnl.Message {
 	podMAC, hostMAC := macs(w.id)
 	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	link.Flags, link.Change = unix.IFF_UP, unix.IFF_UP
@@ -75,7 +43,7 @@ func (w wiring) makeVeth(netns int) message {
 		peer.AddChild(a)
 	}
 	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(netns)))
-	return newMessage(unix.RTM_NEWLINK, create, append(body, info), "make veth %s with %s in the sandbox's namespace", w.host, podInterface)
+	return rtnl.New(unix.RTM_NEWLINK, rtnl.Create, append(body, info), "make veth %s with %s in the sandbox's namespace", w.host, podInterface)
 }
 
 func (w wiring) end(name string, mac net.HardwareAddr) []nl.NetlinkRequestData {
@@ -92,9 +60,9 @@ func (w wiring) end(name string, mac net.HardwareAddr) []nl.NetlinkRequestData {
 }
 
 // hostSide is what the host's end gets once its index is known. The routes come last: before them nothing can be sent.
-func (w wiring) hostSide(index int32) []message {
+func (w wiring) hostSide(index int32) []rtnl.Message {
 	podMAC, _ := macs(w.id)
-	msgs := []message{w.settings(index)}
+	msgs := []rtnl.Message{w.settings(index)}
 	for i, ip := range w.ips {
 		msgs = append(msgs,
 			addAddress(index, w.host, w.hostIPs[i]),
@@ -112,7 +80,7 @@ const (
 	confRouteLocalnet = 26
 )
 
-func (w wiring) settings(index int32) message {
+func (w wiring) settings(index int32) rtnl.Message {
 	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	link.Index = index
 	family := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
@@ -126,13 +94,13 @@ func (w wiring) settings(index int32) message {
 	}
 	name := alias(w.instance, w.id, w.ips...)
 	body := []nl.NetlinkRequestData{link, nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(name)), family}
-	return newMessage(unix.RTM_SETLINK, change, body, "set alias %q and %s of %s", name, what, w.host)
+	return rtnl.New(unix.RTM_SETLINK, rtnl.Change, body, "set alias %q and %s of %s", name, what, w.host)
 }
 
 // podSide is what is done inside the sandbox once eth0's index there is known.
-func (w wiring) podSide(index int32) []message {
+func (w wiring) podSide(index int32) []rtnl.Message {
 	_, hostMAC := macs(w.id)
-	msgs := []message{linkUp(index, podInterface)}
+	msgs := []rtnl.Message{rtnl.LinkUp(index, podInterface)}
 	for _, ip := range w.ips {
 		gw := gateway4
 		if ip.Is6() {
@@ -146,17 +114,8 @@ func (w wiring) podSide(index int32) []message {
 	return msgs
 }
 
-// loopbackUp is sent first inside a sandbox: lo is link 1 of every namespace.
-func loopbackUp() message { return linkUp(1, "lo") }
-
-func linkUp(index int32, name string) message {
-	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	link.Index, link.Flags, link.Change = index, unix.IFF_UP, unix.IFF_UP
-	return newMessage(unix.RTM_NEWLINK, change, []nl.NetlinkRequestData{link}, "set %s up", name)
-}
-
-func addAddress(index int32, dev string, ip netip.Addr) message {
-	addr := nl.NewIfAddrmsg(family(ip))
+func addAddress(index int32, dev string, ip netip.Addr) rtnl.Message {
+	addr := nl.NewIfAddrmsg(rtnl.Family(ip))
 	addr.Index, addr.Prefixlen = uint32(index), uint8(ip.BitLen())
 	body := []nl.NetlinkRequestData{addr,
 		nl.NewRtAttr(unix.IFA_LOCAL, ip.AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, ip.AsSlice())}
@@ -164,23 +123,23 @@ func addAddress(index int32, dev string, ip netip.Addr) message {
 		// Usable at once, and no second route for what has one.
 		body = append(body, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NODAD|unix.IFA_F_NOPREFIXROUTE)))
 	}
-	return newMessage(unix.RTM_NEWADDR, create, body, "add address %s to %s", ip, dev)
+	return rtnl.New(unix.RTM_NEWADDR, rtnl.Create, body, "add address %s to %s", ip, dev)
 }
 
-func addNeighbour(index int32, dev string, ip netip.Addr, mac net.HardwareAddr) message {
+func addNeighbour(index int32, dev string, ip netip.Addr, mac net.HardwareAddr) rtnl.Message {
 	// struct ndmsg: family, three bytes of padding, index, state, flags, type
 	head := make([]byte, 12)
-	head[0] = uint8(family(ip))
+	head[0] = uint8(rtnl.Family(ip))
 	binary.NativeEndian.PutUint32(head[4:], uint32(index))
 	binary.NativeEndian.PutUint16(head[8:], unix.NUD_PERMANENT)
-	body := []nl.NetlinkRequestData{raw(head), nl.NewRtAttr(unix.NDA_DST, ip.AsSlice()), nl.NewRtAttr(unix.NDA_LLADDR, mac)}
-	return newMessage(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body, "add neighbour %s at %s on %s", ip, mac, dev)
+	body := []nl.NetlinkRequestData{rtnl.Raw(head), nl.NewRtAttr(unix.NDA_DST, ip.AsSlice()), nl.NewRtAttr(unix.NDA_LLADDR, mac)}
+	return rtnl.New(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body, "add neighbour %s at %s on %s", ip, mac, dev)
 }
 
 // addRoute adds a route to dst through dev, by a gateway that is on the link although no address says so.
-func addRoute(index int32, dev string, dst netip.Prefix, gw netip.Addr) message {
+func addRoute(index int32, dev string, dst netip.Prefix, gw netip.Addr) rtnl.Message {
 	rt := nl.NewRtMsg()
-	rt.Family, rt.Dst_len = uint8(family(dst.Addr())), uint8(dst.Bits())
+	rt.Family, rt.Dst_len = uint8(rtnl.Family(dst.Addr())), uint8(dst.Bits())
 	rt.Protocol, rt.Scope = unix.RTPROT_STATIC, unix.RT_SCOPE_LINK
 	body := []nl.NetlinkRequestData{rt}
 	what := "add route " + dst.String()
@@ -194,43 +153,7 @@ func addRoute(index int32, dev string, dst netip.Prefix, gw netip.Addr) message 
 		what += " by " + gw.String()
 	}
 	body = append(body, nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
-	return newMessage(unix.RTM_NEWROUTE, create, body, "%s to %s", what, dev)
-}
-
-// linkByName asks for one link, linkByIndex too; linksOfGroup removes all of a group in one message.
-func linkByName(name string) message {
-	return newMessage(unix.RTM_GETLINK, 0, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC),
-		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name))}, "look for link %s", name)
-}
-
-func linkByIndex(index int32) message {
-	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	link.Index = index
-	return newMessage(unix.RTM_GETLINK, 0, []nl.NetlinkRequestData{link}, "look for link %d", index)
-}
-
-func deleteLink(index int32) message {
-	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	link.Index = index
-	return newMessage(unix.RTM_DELLINK, 0, []nl.NetlinkRequestData{link}, "delete link %d", index)
-}
-
-func deleteGroup(group uint32) message {
-	return newMessage(unix.RTM_DELLINK, 0, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC),
-		nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(group))}, "delete links of group %08x", group)
-}
-
-// raw is a header that the netlink library has no type for.
-type raw []byte
-
-func (r raw) Len() int          { return len(r) }
-func (r raw) Serialize() []byte { return r }
-
-func family(ip netip.Addr) int {
-	if ip.Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
+	return rtnl.New(unix.RTM_NEWROUTE, rtnl.Create, body, "%s to %s", what, dev)
 }
 
 func unspecified(ip netip.Addr) netip.Addr {
@@ -238,16 +161,4 @@ func unspecified(ip netip.Addr) netip.Addr {
 		return netip.IPv4Unspecified()
 	}
 	return netip.IPv6Unspecified()
-}
-
-// listing is a list of messages for people: what each is, and its bytes after the header.
-func listing(msgs []message) string {
-	var b strings.Builder
-	for _, m := range msgs {
-		fmt.Fprintf(&b, "%s\n", m.what)
-		for i := 0; i < len(m.body); i += 32 {
-			fmt.Fprintf(&b, "    %x\n", m.body[i:min(i+32, len(m.body))])
-		}
-	}
-	return b.String()
 }

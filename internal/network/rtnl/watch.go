@@ -1,4 +1,4 @@
-package network
+package rtnl
 
 import (
 	"encoding/binary"
@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watcher tells when links go away. One subscription serves all: a filter in the kernel lets nothing but RTM_DELLINK
+// Watcher tells when links go away. One subscription serves all: a filter in the kernel lets nothing but RTM_DELLINK
 // through, so that the many messages of a link's birth wake nobody.
-type watcher struct {
+type Watcher struct {
 	sock *os.File
 	raw  syscall.RawConn
 	log  *slog.Logger
@@ -28,8 +28,8 @@ type watcher struct {
 
 const watchBuffer = 4 << 20 // a thousand links that go in one batch
 
-// openWatcher subscribes in the namespace of the calling thread.
-func openWatcher(exists func(int32) (bool, error), log *slog.Logger) (*watcher, error) {
+// Watch subscribes in the namespace of the calling thread.
+func Watch(exists func(int32) (bool, error), log *slog.Logger) (*Watcher, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket for link events: %w", err)
@@ -44,7 +44,7 @@ func openWatcher(exists func(int32) (bool, error), log *slog.Logger) (*watcher, 
 		_ = sock.Close()
 		return nil, fmt.Errorf("subscribe to link events: %w", err)
 	}
-	w := &watcher{sock: sock, raw: raw, log: log, done: make(chan struct{}), exists: exists, waiting: map[int32]chan struct{}{}}
+	w := &Watcher{sock: sock, raw: raw, log: log, done: make(chan struct{}), exists: exists, waiting: map[int32]chan struct{}{}}
 	go w.run()
 	return w, nil
 }
@@ -68,9 +68,9 @@ func subscribe(fd int) error {
 	return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.RTNLGRP_LINK - 1)})
 }
 
-// gone returns a channel that closes when the link is no more; the caller asks the kernel afterwards whether it already
+// Gone returns a channel that closes when the link is no more; the caller asks the kernel afterwards whether it already
 // was. An index is never used again while the machine runs.
-func (w *watcher) gone(index int32) <-chan struct{} {
+func (w *Watcher) Gone(index int32) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ch, ok := w.waiting[index]
@@ -81,8 +81,8 @@ func (w *watcher) gone(index int32) <-chan struct{} {
 	return ch
 }
 
-// end closes the channels of a link that is known to be gone.
-func (w *watcher) end(index int32) {
+// End closes the channels of a link that is known to be gone.
+func (w *Watcher) End(index int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ch, ok := w.waiting[index]; ok {
@@ -91,7 +91,7 @@ func (w *watcher) end(index int32) {
 	}
 }
 
-func (w *watcher) run() {
+func (w *Watcher) run() {
 	defer close(w.done)
 	buf := make([]byte, 16<<10)
 	for {
@@ -107,7 +107,7 @@ func (w *watcher) run() {
 		case err == nil:
 			w.events(buf[:n])
 		case errors.Is(err, unix.ENOBUFS):
-			w.lost()
+			w.Resync()
 		case errors.Is(err, unix.EINTR):
 		default:
 			w.log.Error("link events end: addresses of removed sandboxes are given back later", "error", err)
@@ -116,7 +116,7 @@ func (w *watcher) run() {
 	}
 }
 
-func (w *watcher) events(b []byte) {
+func (w *Watcher) events(b []byte) {
 	for len(b) >= unix.SizeofNlMsghdr+unix.SizeofIfInfomsg {
 		size := int(binary.NativeEndian.Uint32(b))
 		if size < unix.SizeofNlMsghdr+unix.SizeofIfInfomsg || size > len(b) {
@@ -124,14 +124,14 @@ func (w *watcher) events(b []byte) {
 		}
 		// AF_BRIDGE has a RTM_DELLINK of its own: a port that leaves a bridge, not a link that goes.
 		if info := b[unix.SizeofNlMsghdr:]; binary.NativeEndian.Uint16(b[4:]) == unix.RTM_DELLINK && info[0] == unix.AF_UNSPEC {
-			w.end(int32(binary.NativeEndian.Uint32(info[4:])))
+			w.End(int32(binary.NativeEndian.Uint32(info[4:])))
 		}
 		b = b[min((size+3)&^3, len(b)):]
 	}
 }
 
-// lost asks the kernel about every link that is waited for: the socket's buffer was full and events were dropped.
-func (w *watcher) lost() {
+// Resync asks the kernel about every link that is waited for: the socket's buffer was full and events were dropped.
+func (w *Watcher) Resync() {
 	w.mu.Lock()
 	var ask []int32
 	for index := range w.waiting {
@@ -140,12 +140,13 @@ func (w *watcher) lost() {
 	w.mu.Unlock()
 	for _, index := range ask {
 		if there, err := w.exists(index); err == nil && !there {
-			w.end(index)
+			w.End(index)
 		}
 	}
 }
 
-func (w *watcher) close() {
+// Close ends the subscription. Channels that are open stay so.
+func (w *Watcher) Close() {
 	_ = w.sock.Close()
 	<-w.done
 }

@@ -1,4 +1,6 @@
-package network
+// Package firewall finds nftables rules of others that drop what Pods send or are sent, by reading them: each rule is judged
+// for the first packet of a connection of which only the Pod's end is known.
+package firewall
 
 import (
 	"bytes"
@@ -14,7 +16,6 @@ import (
 // packet is the first of a connection to or from a Pod, as far as a firewall's rules can be judged without sending it.
 type packet struct {
 	iif, oif  string // one of them a host end of ours, the other an interface of which nothing is known: ""
-	ours      string // name of a host end
 	group     uint32
 	src, dst  netip.Addr // the Pod's, or zero
 	direction string     // "what Pods send" or "what is sent to Pods"
@@ -175,15 +176,16 @@ func (p packet) payload(e *expr.Payload) []byte {
 	if e.Base != expr.PayloadBaseNetworkHeader {
 		return nil
 	}
-	f, at := inet4, p.src
+	// Where addresses are in the two headers, and how long.
+	at, size, src, dst := p.src, uint32(4), uint32(12), uint32(16)
 	if p.src.Is6() || p.dst.Is6() {
-		f = inet6
+		size, src, dst = 16, 8, 24
 	}
-	offset := f.src
-	if e.Offset >= f.dst {
-		offset, at = f.dst, p.dst
+	offset := src
+	if e.Offset >= dst {
+		offset, at = dst, p.dst
 	}
-	if !at.IsValid() || e.Offset < offset || e.Offset+e.Len > offset+f.size {
+	if !at.IsValid() || e.Offset < offset || e.Offset+e.Len > offset+size {
 		return nil
 	}
 	return at.AsSlice()[e.Offset-offset : e.Offset-offset+e.Len]
@@ -224,8 +226,16 @@ func compare(b []byte, e *expr.Cmp) truth {
 	return unknown
 }
 
-// dropping looks through every other table's forward chains for one that drops Pods' packets.
-func (n *Network) dropping() ([]string, error) {
+// Pods is how rules can know the packets of Pods.
+type Pods struct {
+	Link  string // a host end's name
+	Group uint32 // of all host ends
+	IPs   []netip.Addr
+}
+
+// Dropping looks through the forward chains of every table but ours for one that drops Pods' packets, and says in words
+// which, and what to do.
+func Dropping(ours string, pods Pods) ([]string, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("open an nftables socket: %w", err)
@@ -236,7 +246,7 @@ func (n *Network) dropping() ([]string, error) {
 	}
 	var found []string
 	for _, c := range chains {
-		if c.Table.Name == n.table.rules.table.Name || c.Hooknum == nil || *c.Hooknum != *nftables.ChainHookForward || c.Type != nftables.ChainTypeFilter {
+		if c.Table.Name == ours || c.Hooknum == nil || *c.Hooknum != *nftables.ChainHookForward || c.Type != nftables.ChainTypeFilter {
 			continue
 		}
 		if f := c.Table.Family; f != nftables.TableFamilyIPv4 && f != nftables.TableFamilyIPv6 && f != nftables.TableFamilyINet {
@@ -246,7 +256,7 @@ func (n *Network) dropping() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range n.packets(c.Table.Family) {
+		for _, p := range pods.packets(c.Table.Family) {
 			if o := fw.base(c, p); o.verdict == expr.VerdictDrop {
 				found = append(found, fw.words(c, p, o))
 			}
@@ -270,21 +280,18 @@ func readFirewall(conn *nftables.Conn, t *nftables.Table, chains []*nftables.Cha
 	return fw, nil
 }
 
-// packets are those that a table of this family sees, to a Pod and from one.
-func (n *Network) packets(f nftables.TableFamily) []packet {
-	ips := n.pool.addresses(firstNumber)
-	ip := ips[0]
-	if f == nftables.TableFamilyIPv6 {
-		if len(ips) < 2 {
-			return nil
+// packets are those that a table of this family sees, from a Pod and to one.
+func (p Pods) packets(f nftables.TableFamily) []packet {
+	for _, ip := range p.IPs {
+		if f == nftables.TableFamilyIPv6 && ip.Is4() {
+			continue
 		}
-		ip = ips[1]
+		return []packet{
+			{iif: p.Link, group: p.Group, src: ip, direction: "what Pods send"},
+			{oif: p.Link, group: p.Group, dst: ip, direction: "what is sent to Pods"},
+		}
 	}
-	name := hostNames(n.cfg.Instance, "00000000000000000000000000000000")[0]
-	return []packet{
-		{iif: name, ours: name, group: n.group, src: ip, direction: "what Pods send"},
-		{oif: name, ours: name, group: n.group, dst: ip, direction: "what is sent to Pods"},
-	}
+	return nil
 }
 
 func (f *firewall) words(base *nftables.Chain, p packet, o outcome) string {

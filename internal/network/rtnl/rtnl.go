@@ -1,4 +1,6 @@
-package network
+// Package rtnl speaks rtnetlink: requests that are decided as values, sockets that stay in their namespace, and one
+// subscription that tells when links go away.
+package rtnl
 
 import (
 	"encoding/binary"
@@ -12,8 +14,8 @@ import (
 	"github.com/hull-pods/hull/internal/linux"
 )
 
-// rtnl is one rtnetlink socket. It stays in the namespace that it was opened in, and serves one caller at a time.
-type rtnl struct {
+// Conn is one rtnetlink socket. It stays in the namespace that it was opened in, and serves one caller at a time.
+type Conn struct {
 	fd  int
 	seq uint32
 	buf []byte
@@ -22,8 +24,8 @@ type rtnl struct {
 // replySize is more than the kernel puts into one answer: a dump is cut into pieces of at most 32 KiB.
 const replySize = 40 << 10
 
-// openRtnl opens a socket in the namespace of the calling thread.
-func openRtnl() (*rtnl, error) {
+// Open opens a socket in the namespace of the calling thread.
+func Open() (*Conn, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open an rtnetlink socket: %w", err)
@@ -34,38 +36,39 @@ func openRtnl() (*rtnl, error) {
 			return nil, fmt.Errorf("set up an rtnetlink socket: %w", err)
 		}
 	}
-	return &rtnl{fd: fd, buf: make([]byte, replySize)}, nil
+	return &Conn{fd: fd, buf: make([]byte, replySize)}, nil
 }
 
-// openRtnlAt opens a socket in another namespace.
-func openRtnlAt(ns *os.File) (c *rtnl, err error) {
+// OpenAt opens a socket in another namespace.
+func OpenAt(ns *os.File) (c *Conn, err error) {
 	err = linux.InNetns(ns, func() (err error) {
-		c, err = openRtnl()
+		c, err = Open()
 		return err
 	})
 	return c, err
 }
 
-func (c *rtnl) close() { _ = unix.Close(c.fd) }
+// Close closes the socket.
+func (c *Conn) Close() { _ = unix.Close(c.fd) }
 
-// do sends one message and waits for its acknowledgement.
-func (c *rtnl) do(m message) error { return c.ask(m, nil) }
+// Do sends one Message and waits for its acknowledgement.
+func (c *Conn) Do(m Message) error { return c.ask(m, nil) }
 
-// doAll sends messages one after the other, to the first that is refused. A batch of them would gain nothing.
-func (c *rtnl) doAll(msgs []message) error {
+// DoAll sends messages one after the other, to the first that is refused. A batch of them would gain nothing.
+func (c *Conn) DoAll(msgs []Message) error {
 	for _, m := range msgs {
-		if err := c.do(m); err != nil {
+		if err := c.Do(m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ask sends one message and gives each answer to each, which must not keep it.
-func (c *rtnl) ask(m message, each func(typ uint16, body []byte)) error {
+// ask sends one Message and gives each answer to each, which must not keep it.
+func (c *Conn) ask(m Message, each func(typ uint16, body []byte)) error {
 	c.seq++
 	if err := unix.Sendto(c.fd, m.bytes(c.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return fmt.Errorf("%s: %w", m.what, err)
+		return fmt.Errorf("%s: %w", m.What, err)
 	}
 	for {
 		n, _, err := unix.Recvfrom(c.fd, c.buf, 0)
@@ -73,11 +76,11 @@ func (c *rtnl) ask(m message, each func(typ uint16, body []byte)) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.what, err)
+			return fmt.Errorf("%s: %w", m.What, err)
 		}
 		done, err := c.answers(c.buf[:n], each)
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.what, err)
+			return fmt.Errorf("%s: %w", m.What, err)
 		}
 		if done {
 			return nil
@@ -86,7 +89,7 @@ func (c *rtnl) ask(m message, each func(typ uint16, body []byte)) error {
 }
 
 // answers reads one datagram; done says that the last answer was in it.
-func (c *rtnl) answers(b []byte, each func(uint16, []byte)) (done bool, err error) {
+func (c *Conn) answers(b []byte, each func(uint16, []byte)) (done bool, err error) {
 	for len(b) >= unix.SizeofNlMsghdr {
 		size := int(binary.NativeEndian.Uint32(b))
 		if size < unix.SizeofNlMsghdr || size > len(b) {
@@ -133,42 +136,42 @@ func ackError(flags uint16, body []byte) error {
 	return errno
 }
 
-// link is what we want to know of one.
-type link struct {
-	index int32
-	name  string
-	alias string
-	group uint32
-	mtu   int
+// Link is what we want to know of one.
+type Link struct {
+	Index int32
+	Name  string
+	Alias string
+	Group uint32
+	MTU   int
 }
 
-func parseLink(body []byte) (link, bool) {
+func parseLink(body []byte) (Link, bool) {
 	if len(body) < unix.SizeofIfInfomsg {
-		return link{}, false
+		return Link{}, false
 	}
 	attrs, err := nl.ParseRouteAttr(body[unix.SizeofIfInfomsg:])
 	if err != nil {
-		return link{}, false
+		return Link{}, false
 	}
-	l := link{index: int32(binary.NativeEndian.Uint32(body[4:]))}
+	l := Link{Index: int32(binary.NativeEndian.Uint32(body[4:]))}
 	for _, a := range attrs {
 		switch a.Attr.Type {
 		case unix.IFLA_IFNAME:
-			l.name = nl.BytesToString(a.Value)
+			l.Name = nl.BytesToString(a.Value)
 		case unix.IFLA_IFALIAS:
-			l.alias = nl.BytesToString(a.Value)
+			l.Alias = nl.BytesToString(a.Value)
 		case unix.IFLA_GROUP:
-			l.group = binary.NativeEndian.Uint32(a.Value)
+			l.Group = binary.NativeEndian.Uint32(a.Value)
 		case unix.IFLA_MTU:
-			l.mtu = int(binary.NativeEndian.Uint32(a.Value))
+			l.MTU = int(binary.NativeEndian.Uint32(a.Value))
 		}
 	}
 	return l, true
 }
 
-// link answers linkByName or linkByIndex. Asking also makes the kernel (6.8 and later) finish what it does late when a
+// link answers LinkByName or LinkByIndex. Asking also makes the kernel (6.8 and later) finish what it does late when a
 // link's other end came up: before that the link silently drops what is sent.
-func (c *rtnl) link(m message) (found link, err error) {
+func (c *Conn) Link(m Message) (found Link, err error) {
 	err = c.ask(m, func(typ uint16, body []byte) {
 		if l, ok := parseLink(body); ok && typ == unix.RTM_NEWLINK {
 			found = l
@@ -177,10 +180,10 @@ func (c *rtnl) link(m message) (found link, err error) {
 	return found, err
 }
 
-// links is every link of the namespace: for start-up, recovery and checks only.
-func (c *rtnl) links() ([]link, error) {
-	var all []link
-	m := newMessage(unix.RTM_GETLINK, unix.NLM_F_DUMP, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, "list links")
+// Links is every link of the namespace: for start-up, recovery and checks only.
+func (c *Conn) Links() ([]Link, error) {
+	var all []Link
+	m := New(unix.RTM_GETLINK, unix.NLM_F_DUMP, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, "list links")
 	err := c.ask(m, func(typ uint16, body []byte) {
 		if l, ok := parseLink(body); ok && typ == unix.RTM_NEWLINK {
 			all = append(all, l)
@@ -189,17 +192,18 @@ func (c *rtnl) links() ([]link, error) {
 	return all, err
 }
 
-// rtnlPool holds a few host sockets: the kernel does one change at a time, so more would only block more threads.
-type rtnlPool chan *rtnl
+// Pool holds a few host sockets: the kernel does one change at a time, so more would only block more threads.
+type Pool chan *Conn
 
 const poolSize = 4
 
-func newRtnlPool() (rtnlPool, error) {
-	p := make(rtnlPool, poolSize)
+// NewPool opens them in the namespace of the calling thread.
+func NewPool() (Pool, error) {
+	p := make(Pool, poolSize)
 	for range poolSize {
-		c, err := openRtnl()
+		c, err := Open()
 		if err != nil {
-			p.close()
+			p.Close()
 			return nil, err
 		}
 		p <- c
@@ -207,16 +211,16 @@ func newRtnlPool() (rtnlPool, error) {
 	return p, nil
 }
 
-// use lends a socket.
-func (p rtnlPool) use(fn func(*rtnl) error) error {
+// Use lends a socket.
+func (p Pool) Use(fn func(*Conn) error) error {
 	c := <-p
 	defer func() { p <- c }()
 	return fn(c)
 }
 
-// close closes the sockets; those that are lent are waited for.
-func (p rtnlPool) close() {
+// Close closes the sockets; those that are lent are waited for.
+func (p Pool) Close() {
 	for range len(p) {
-		(<-p).close()
+		(<-p).Close()
 	}
 }

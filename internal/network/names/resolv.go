@@ -1,4 +1,6 @@
-package network
+// Package names writes the files by which a Pod knows names: resolv.conf, hosts, and its own host name, by the kubelet's
+// rules. Its functions are pure, but for the one that reads the host's resolv.conf.
+package names
 
 import (
 	"bytes"
@@ -208,13 +210,13 @@ func ParseResolvConf(b []byte) (HostDNS, error) {
 
 // Where hosts keep their own.
 const (
-	etcResolvConf      = "/etc/resolv.conf"
+	EtcResolvConf      = "/etc/resolv.conf"
 	resolvedResolvConf = "/run/systemd/resolve/resolv.conf"
 )
 
 // ReadHostDNS reads the host's resolv.conf. Where that names the stub of systemd-resolved, which listens on the host's
 // loopback alone, the file with the real servers is taken, as kubeadm tells the kubelet to.
-func ReadHostDNS() (HostDNS, error) { return readHostDNS(etcResolvConf, resolvedResolvConf) }
+func ReadHostDNS() (HostDNS, error) { return readHostDNS(EtcResolvConf, resolvedResolvConf) }
 
 func readHostDNS(etc, resolved string) (HostDNS, error) {
 	c, err := readResolvConf(etc)
