@@ -17,7 +17,7 @@ build: $(TOOLBOX) ## bin/hull, bin/hulld and bin/hull-keeper
 	go build -trimpath -tags toolbox -ldflags '$(LDFLAGS)' -o bin/ ./cmd/hull ./cmd/hulld ./cmd/hull-keeper
 
 $(TOOLBOX): $(shell find cmd/toolbox -name '*.go') go.mod
-	go run ./cmd/toolbox/mkimage -o internal/assets
+	go run ./internal/assets/mkimage -o $@
 
 demo: build ## run a Pod of two containers, look at it, remove it
 	@scripts/demo
