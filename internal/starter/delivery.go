@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -47,6 +48,9 @@ type delivery struct {
 	running bool
 	// children makes the processes our own children, which run reaps when it fails, but for the last: that is the caller's.
 	children bool
+
+	mu    sync.Mutex
+	alive []*os.File // pidfds of all that must end when the birth fails
 }
 
 type cloneResult struct {
@@ -73,7 +77,12 @@ func (d *delivery) addAll(cgroups []*os.File) {
 	}
 }
 
-func (d *delivery) close() {
+// end lets go of everything, and says in the error what it is about.
+func (d *delivery) end(err *error) {
+	if *err != nil {
+		*err = fmt.Errorf("%s: %w", d.what, *err)
+	}
+
 	for _, f := range d.ours {
 		_ = f.Close()
 	}
@@ -109,7 +118,7 @@ func (d *delivery) clone(t template, o order) {
 func (d *delivery) run(ctx context.Context, b *Birth, p *oci.Process) (*Process, error) {
 	image, err := b.Program.Encode(linux.Native)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.what, err)
+		return nil, err
 	}
 	fds, err := d.descriptors(b.Program)
 	if err != nil {
@@ -118,22 +127,23 @@ func (d *delivery) run(ctx context.Context, b *Birth, p *oci.Process) (*Process,
 	r := <-d.cloning
 	d.cloning = nil
 	if r.err != nil {
-		return nil, fmt.Errorf("%s: %w", d.what, r.err)
+		return nil, r.err
 	}
 	c := r.c
 	defer c.close()
 	if d.children {
 		defer func() { _, _ = reapChild(c.pid) }() // the first stage, which ends as its child goes on, or is killed
 	}
-	stop := context.AfterFunc(ctx, c.kill)
+	d.alive = append(d.alive, c.pidfd)
+	stop := context.AfterFunc(ctx, d.kill)
 	defer stop()
 	proc, err := d.converse(ctx, c, b, p, image, fds)
 	if err != nil {
-		c.kill()
+		d.kill()
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, fmt.Errorf("%s: %w", d.what, err)
+		return nil, err
 	}
 	return proc, nil
 }
@@ -143,7 +153,7 @@ func (d *delivery) descriptors(p *birth.Program) ([]*os.File, error) {
 	fds := make([]*os.File, len(names))
 	for i, name := range names {
 		if fds[i] = d.files[name]; fds[i] == nil {
-			return nil, fmt.Errorf("%s: no descriptor for %s", d.what, name)
+			return nil, fmt.Errorf("no descriptor for %s", name)
 		}
 	}
 	return fds, nil
@@ -175,10 +185,6 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Pro
 			continue
 		}
 		if err := d.told(ctx, c, proc, e); err != nil {
-			closeFiles(e.FDs)
-			if proc.PIDFD != nil {
-				_ = linux.PidfdSignal(proc.PIDFD, unix.SIGKILL)
-			}
 			return nil, err
 		}
 	}
@@ -198,19 +204,33 @@ func (d *delivery) told(ctx context.Context, c *cloned, proc *Process, e birth.E
 			return err
 		}
 	case e.Value > 0 && len(e.FDs) == 1:
-		proc.PID = int(e.Value)
-		if proc.PIDFD != nil {
-			_ = proc.PIDFD.Close()
-		}
-		proc.PIDFD = e.FDs[0]
-		d.ours = append(d.ours, e.FDs[0])
+		proc.PID, proc.PIDFD = int(e.Value), e.FDs[0]
+		d.own(e.FDs[0])
 		if err := d.record(proc.PID); err != nil {
 			return err
 		}
 	default:
+		closeFiles(e.FDs)
 		return fmt.Errorf("the new process says %d with %d descriptors, which means nothing", e.Value, len(e.FDs))
 	}
 	return birth.Continue(c.conn)
+}
+
+// own takes over the pidfd of a child of the process.
+func (d *delivery) own(pidfd *os.File) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ours = append(d.ours, pidfd)
+	d.alive = append(d.alive, pidfd)
+}
+
+// kill ends whatever has been born so far. Its parent reaps it.
+func (d *delivery) kill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, pidfd := range d.alive {
+		_ = linux.PidfdSignal(pidfd, unix.SIGKILL)
+	}
 }
 
 func (d *delivery) record(pid int) error {

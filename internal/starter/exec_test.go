@@ -31,6 +31,11 @@ func running(t testing.TB, n Starter, r Request) *Process {
 // execIn runs a command in a container and waits for its end.
 func execIn(t testing.TB, n Starter, c *Process, s *oci.Spec, e oci.Exec, change func(*oci.Process)) (outcome, error) {
 	t.Helper()
+	return execNamed(t, n, "c", c, s, e, change)
+}
+
+func execNamed(t testing.TB, n Starter, name string, c *Process, s *oci.Spec, e oci.Exec, change func(*oci.Process)) (outcome, error) {
+	t.Helper()
 	p, err := oci.ExecProcess(s, e)
 	must(t, err)
 	if change != nil {
@@ -41,7 +46,7 @@ func execIn(t testing.TB, n Starter, c *Process, s *oci.Spec, e oci.Exec, change
 	defer func() { _ = read.Close() }()
 	var born []int
 	made, err := n.Exec(withTimeout(t), ExecRequest{
-		Key: "e", Container: "c", PID: c.PID, PIDFD: c.PIDFD, Spec: s, Process: p, Stdout: write, Stderr: write,
+		Key: "e", Container: name, PID: c.PID, PIDFD: c.PIDFD, Spec: s, Process: p, Stdout: write, Stderr: write,
 		Born: func(pid int) error { born = append(born, pid); return nil },
 	})
 	_ = write.Close()

@@ -26,7 +26,8 @@ func hasHooks(spec *oci.Spec, when func(*oci.Hooks) bool) bool {
 // runtimeHooks are those that run beside the starter before pivot_root. The runtime spec calls prestart deprecated, but it is
 // what most hooks in use are.
 func runtimeHooks(h *oci.Hooks) []oci.Hook {
-	return slices.Concat(h.Prestart, h.CreateRuntime) //nolint:staticcheck // see above
+	//lint:ignore SA1019 see above
+	return slices.Concat(h.Prestart, h.CreateRuntime)
 }
 
 // hookRun runs the hooks of one start.

@@ -84,7 +84,7 @@ func (h *hookRun) one(ctx context.Context, hook oci.Hook, target *os.File, input
 	}
 	defer func() { _ = read.Close() }()
 	d := h.n.delivery("run hook " + hook.Path)
-	defer d.close()
+	defer d.end(&err)
 	d.children = true
 	d.clone(bare, order{name: "hull-init"})
 	d.add(fdContainer, target)

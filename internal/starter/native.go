@@ -118,7 +118,7 @@ func (n *Native) spawner(t template) (*spawner, error) {
 // Start makes a container's first process.
 func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 	d := n.delivery("start container " + r.Key)
-	defer d.close()
+	defer d.end(&err)
 	if err := check(r.Spec); err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 // Exec makes a further process in a container.
 func (n *Native) Exec(ctx context.Context, r ExecRequest) (_ *Process, err error) {
 	d := n.delivery("exec in container " + r.Container)
-	defer d.close()
+	defer d.end(&err)
 	d.clone(bare, order{name: "hull-init"})
 	facts, err := n.prepareExec(d, r)
 	if err != nil {
@@ -175,7 +175,7 @@ func (n *Native) Exec(ctx context.Context, r ExecRequest) (_ *Process, err error
 // Infra makes the process that holds a sandbox's namespaces.
 func (n *Native) Infra(ctx context.Context, r InfraRequest) (_ *Process, err error) {
 	d := n.delivery("start infra process " + r.Name)
-	defer d.close()
+	defer d.end(&err)
 	if len(r.Name) > maxName {
 		return nil, invalid("the infra process' name %q is longer than %d bytes", r.Name, maxName)
 	}

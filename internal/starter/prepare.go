@@ -1,7 +1,6 @@
 package starter
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -62,33 +61,6 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 		covered = append(covered, at)
 	}
 	return f, d.rest(r, ns, user, covered, &f)
-}
-
-// writeBundle makes the caller's directory what hooks expect of a bundle: config.json, and rootfs, which for those that run
-// inside before pivot_root is the root.
-func writeBundle(r Request, f *Facts) error {
-	if r.Bundle == "" {
-		return invalid("hooks without a bundle directory")
-	}
-	root := filepath.Join(r.Bundle, "rootfs")
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		return fmt.Errorf("make the bundle: %w", err)
-	}
-	if hasHooks(r.Spec, beforePivotInside) {
-		f.Attach = root
-	}
-	return writeConfig(r.Bundle, r.Spec)
-}
-
-func writeConfig(bundle string, spec *oci.Spec) error {
-	data, err := json.Marshal(spec)
-	if err != nil {
-		return fmt.Errorf("encode the spec: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o600); err != nil {
-		return fmt.Errorf("write the spec: %w", err)
-	}
-	return nil
 }
 
 // rest prepares what comes after the mounts: device nodes for user namespaces, masks, the working directory.
