@@ -54,7 +54,7 @@ func LinkUp(index int32, name string) Message {
 	return New(unix.RTM_NEWLINK, Change, []nl.NetlinkRequestData{link}, "set %s up", name)
 }
 
-// LinkByName asks for one link, LinkByIndex too; linksOfGroup removes all of a group in one message.
+// LinkByName asks for one link.
 func LinkByName(name string) Message {
 	return New(unix.RTM_GETLINK, 0, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC),
 		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name))}, "look for link %s", name)
@@ -83,9 +83,11 @@ func DeleteGroup(group uint32) Message {
 // Raw is a header that the netlink library has no type for.
 type Raw []byte
 
+// Len and Serialize make it a part of a body.
 func (r Raw) Len() int          { return len(r) }
 func (r Raw) Serialize() []byte { return r }
 
+// Family is that of an address.
 func Family(ip netip.Addr) int {
 	if ip.Is4() {
 		return unix.AF_INET

@@ -1,7 +1,6 @@
 package rtnl
 
 import (
-	"encoding/binary"
 	"net/netip"
 
 	"github.com/vishvananda/netlink/nl"
@@ -19,7 +18,7 @@ type Route struct {
 func (c *Conn) Routes() ([]Route, error) {
 	var all []Route
 	m := New(unix.RTM_GETROUTE, unix.NLM_F_DUMP, []nl.NetlinkRequestData{nl.NewRtMsg()}, "list routes")
-	err := c.ask(m, func(typ uint16, body []byte) {
+	err := c.dump(m, func() { all = nil }, func(typ uint16, body []byte) {
 		if r, ok := parseRoute(body); ok && typ == unix.RTM_NEWROUTE && body[4] == unix.RT_TABLE_MAIN {
 			all = append(all, r)
 		}
@@ -31,21 +30,17 @@ func parseRoute(body []byte) (Route, bool) {
 	if len(body) < unix.SizeofRtMsg {
 		return Route{}, false
 	}
-	attrs, err := nl.ParseRouteAttr(body[unix.SizeofRtMsg:])
-	if err != nil {
-		return Route{}, false
-	}
 	addr := netip.IPv4Unspecified()
 	if body[0] == unix.AF_INET6 {
 		addr = netip.IPv6Unspecified()
 	}
 	r := Route{Type: body[7]}
-	for _, a := range attrs {
-		switch a.Attr.Type {
+	for typ, value := range attributes(body[unix.SizeofRtMsg:]) {
+		switch typ {
 		case unix.RTA_DST:
-			addr, _ = netip.AddrFromSlice(a.Value)
+			addr, _ = netip.AddrFromSlice(value)
 		case unix.RTA_OIF:
-			r.Index = int32(binary.NativeEndian.Uint32(a.Value))
+			r.Index = int32(number(value))
 		}
 	}
 	r.Dst = netip.PrefixFrom(addr, int(body[1]))

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 
 	"github.com/vishvananda/netlink/nl"
@@ -102,13 +103,42 @@ func (c *Conn) answers(b []byte, each func(uint16, []byte)) (done bool, err erro
 		case typ == unix.NLMSG_ERROR:
 			return true, ackError(flags, body)
 		case typ == unix.NLMSG_DONE:
-			return true, nil
+			return true, doneError(body)
+		case flags&unix.NLM_F_DUMP_INTR != 0:
+			return true, errInterrupted
 		case each != nil:
 			each(typ, body)
 		}
 		b = b[min((size+3)&^3, len(b)):]
 	}
 	return false, nil
+}
+
+// errInterrupted ends a list that changed while it was told: something may be missing in it.
+var errInterrupted = errors.New("what is listed changed meanwhile")
+
+// dump asks for a list until it is told in one piece. What is left of a broken one is skipped as an answer to an earlier
+// request.
+func (c *Conn) dump(m Message, begin func(), each func(typ uint16, body []byte)) error {
+	for try := 0; ; try++ {
+		begin()
+		if err := c.ask(m, each); try == maxDumps || !errors.Is(err, errInterrupted) && !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+	}
+}
+
+const maxDumps = 100
+
+// doneError reads the end of a list, which may say why it is no longer.
+func doneError(body []byte) error {
+	if len(body) < 4 {
+		return nil
+	}
+	if errno := unix.Errno(-int32(binary.NativeEndian.Uint32(body))); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // ackError reads an acknowledgement: an errno, and since Linux 4.12 often a sentence.
@@ -124,16 +154,28 @@ func ackError(flags uint16, body []byte) error {
 	if flags&unix.NLM_F_ACK_TLVS == 0 || len(body) < head {
 		return errno
 	}
-	attrs, err := nl.ParseRouteAttr(body[head:])
-	if err != nil {
-		return errno
-	}
-	for _, a := range attrs {
-		if a.Attr.Type == unix.NLMSGERR_ATTR_MSG {
-			return fmt.Errorf("%w (%s)", errno, nl.BytesToString(a.Value))
+	for typ, value := range attributes(body[head:]) {
+		if typ == unix.NLMSGERR_ATTR_MSG {
+			return fmt.Errorf("%w (%s)", errno, nl.BytesToString(value))
 		}
 	}
 	return errno
+}
+
+// attributes are those that are whole.
+func attributes(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= unix.SizeofRtAttr {
+			size := int(binary.NativeEndian.Uint16(b))
+			if size < unix.SizeofRtAttr || size > len(b) {
+				return
+			}
+			if !yield(binary.NativeEndian.Uint16(b[2:])&unix.NLA_TYPE_MASK, b[unix.SizeofRtAttr:size]) {
+				return
+			}
+			b = b[min((size+3)&^3, len(b)):]
+		}
+	}
 }
 
 // Link is what we want to know of one.
@@ -145,31 +187,35 @@ type Link struct {
 	MTU   int
 }
 
+// number reads an attribute; one that is too short for it is none.
+func number(b []byte) uint32 {
+	if len(b) < 4 {
+		return 0
+	}
+	return binary.NativeEndian.Uint32(b)
+}
+
 func parseLink(body []byte) (Link, bool) {
 	if len(body) < unix.SizeofIfInfomsg {
 		return Link{}, false
 	}
-	attrs, err := nl.ParseRouteAttr(body[unix.SizeofIfInfomsg:])
-	if err != nil {
-		return Link{}, false
-	}
 	l := Link{Index: int32(binary.NativeEndian.Uint32(body[4:]))}
-	for _, a := range attrs {
-		switch a.Attr.Type {
+	for typ, value := range attributes(body[unix.SizeofIfInfomsg:]) {
+		switch typ {
 		case unix.IFLA_IFNAME:
-			l.Name = nl.BytesToString(a.Value)
+			l.Name = nl.BytesToString(value)
 		case unix.IFLA_IFALIAS:
-			l.Alias = nl.BytesToString(a.Value)
+			l.Alias = nl.BytesToString(value)
 		case unix.IFLA_GROUP:
-			l.Group = binary.NativeEndian.Uint32(a.Value)
+			l.Group = number(value)
 		case unix.IFLA_MTU:
-			l.MTU = int(binary.NativeEndian.Uint32(a.Value))
+			l.MTU = int(number(value))
 		}
 	}
 	return l, true
 }
 
-// link answers LinkByName or LinkByIndex. Asking also makes the kernel (6.8 and later) finish what it does late when a
+// Link answers LinkByName or LinkByIndex. Asking also makes the kernel (6.8 and later) finish what it does late when a
 // link's other end came up: before that the link silently drops what is sent.
 func (c *Conn) Link(m Message) (found Link, err error) {
 	err = c.ask(m, func(typ uint16, body []byte) {
@@ -184,7 +230,7 @@ func (c *Conn) Link(m Message) (found Link, err error) {
 func (c *Conn) Links() ([]Link, error) {
 	var all []Link
 	m := New(unix.RTM_GETLINK, unix.NLM_F_DUMP, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, "list links")
-	err := c.ask(m, func(typ uint16, body []byte) {
+	err := c.dump(m, func() { all = nil }, func(typ uint16, body []byte) {
 		if l, ok := parseLink(body); ok && typ == unix.RTM_NEWLINK {
 			all = append(all, l)
 		}
