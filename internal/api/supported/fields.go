@@ -38,7 +38,7 @@ func metadataFields() fields {
 
 func specFields() fields {
 	return fields{
-		"restartPolicy": whole, "terminationGracePeriodSeconds": whole,
+		"restartPolicy": whole, "terminationGracePeriodSeconds": whole, "activeDeadlineSeconds": whole,
 		"dnsPolicy": whole, "dnsConfig.nameservers": whole, "dnsConfig.searches": whole,
 		"dnsConfig.options[].name": whole, "dnsConfig.options[].value": whole,
 		"hostAliases[].ip": whole, "hostAliases[].hostnames": whole,
@@ -56,6 +56,8 @@ func specFields() fields {
 
 		"securityContext.runAsUser": whole, "securityContext.runAsGroup": whole, "securityContext.runAsNonRoot": whole,
 		"securityContext.supplementalGroups":              whole,
+		"securityContext.fsGroup":                         whole,
+		"securityContext.fsGroupChangePolicy":             whole, // says nothing about emptyDir and hostPath, here as in a cluster
 		"securityContext.supplementalGroupsPolicy":        only(string(corev1.SupplementalGroupsPolicyMerge)),
 		"securityContext.sysctls[].name":                  whole,
 		"securityContext.sysctls[].value":                 whole,
