@@ -170,7 +170,7 @@ func attributes(b []byte) iter.Seq2[uint16, []byte] {
 			if size < unix.SizeofRtAttr || size > len(b) {
 				return
 			}
-			if !yield(binary.NativeEndian.Uint16(b[2:])&unix.NLA_TYPE_MASK, b[unix.SizeofRtAttr:size]) {
+			if !yield(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), b[unix.SizeofRtAttr:size]) {
 				return
 			}
 			b = b[min((size+3)&^3, len(b)):]
