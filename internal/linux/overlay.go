@@ -33,7 +33,7 @@ func Overlay(o OverlayOptions) (*os.File, error) {
 	defer func() { _ = unix.Close(fsfd) }()
 	err = lowerLayers(fsfd, o, held)
 	if errors.Is(err, errLongLayers) {
-		return overlayByMount(o, held)
+		return overlayByMount(o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("configure overlay: %w", err)
@@ -105,28 +105,7 @@ func lowerList(fsfd int, o OverlayOptions, held *pathHolder) error {
 
 // overlayByMount is for kernels where only mount(2) takes a long list. It mounts in a mount namespace of a thread of its
 // own, on the work directory, and keeps a detached copy; namespace and thread end with the call.
-func overlayByMount(o OverlayOptions, held *pathHolder) (*os.File, error) {
-	list, err := held.list(o.Lower)
-	if err != nil {
-		return nil, err
-	}
-	options := "lowerdir=" + list
-	at := o.Lower[0]
-	if o.Upper != "" {
-		upper, err := held.list([]string{o.Upper})
-		if err != nil {
-			return nil, err
-		}
-		work, err := held.list([]string{o.Work})
-		if err != nil {
-			return nil, err
-		}
-		options += ",upperdir=" + upper + ",workdir=" + work
-		at = o.Work
-	}
-	if o.Volatile && o.Upper != "" {
-		options += ",volatile"
-	}
+func overlayByMount(o OverlayOptions) (*os.File, error) {
 	type result struct {
 		f   *os.File
 		err error
@@ -134,19 +113,38 @@ func overlayByMount(o OverlayOptions, held *pathHolder) (*os.File, error) {
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread has another mount namespace and ends with the goroutine
-		f, err := mountAside(options, at)
+		f, err := mountAside(o)
 		done <- result{f, err}
 	}()
 	r := <-done
 	return r.f, r.err
 }
 
-func mountAside(options, at string) (*os.File, error) {
+func mountAside(o OverlayOptions) (*os.File, error) {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return nil, fmt.Errorf("unshare mount namespace: %w", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("make mounts private: %w", err)
+	}
+	// The directories are opened here, as overlay takes none that are in another mount namespace.
+	held := &pathHolder{}
+	defer held.close()
+	lower, err := held.list(o.Lower)
+	if err != nil {
+		return nil, err
+	}
+	options, at := "lowerdir="+lower, o.Lower[0]
+	if o.Upper != "" {
+		dirs, err := held.list([]string{o.Upper, o.Work})
+		if err != nil {
+			return nil, err
+		}
+		upper, work, _ := strings.Cut(dirs, ":")
+		options, at = options+",upperdir="+upper+",workdir="+work, o.Work
+		if o.Volatile {
+			options += ",volatile"
+		}
 	}
 	if err := unix.Mount("overlay", at, "overlay", 0, options); err != nil {
 		return nil, fmt.Errorf("mount overlay with %s: %w", options, err)
