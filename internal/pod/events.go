@@ -2,6 +2,7 @@ package pod
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -27,13 +28,70 @@ const (
 	eventFailedKill    = "FailedKillPod"
 )
 
+// teller writes events in the order in which they come, in a goroutine of its own: what happens to a Pod does not wait for
+// its being told.
+type teller struct {
+	to     *store.Recorder
+	mu     sync.Mutex
+	queue  []telling
+	closed bool
+	wake   chan struct{}
+}
+
+type telling struct {
+	about                 v1.ObjectReference
+	kind, reason, message string
+}
+
+func newTeller(to *store.Recorder) *teller {
+	return &teller{to: to, wake: make(chan struct{}, 1)}
+}
+
+func (t *teller) run(done chan<- struct{}) {
+	defer close(done)
+	for range t.wake {
+		t.mu.Lock()
+		queue, closed := t.queue, t.closed
+		t.queue = nil
+		t.mu.Unlock()
+		for _, e := range queue {
+			t.to.Event(e.about, e.kind, e.reason, e.message)
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+func (t *teller) put(e telling) {
+	t.mu.Lock()
+	t.queue = append(t.queue, e)
+	t.mu.Unlock()
+	t.kick()
+}
+
+// close has what is queued written, and run return.
+func (t *teller) close() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.kick()
+}
+
+func (t *teller) kick() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
 // recordEvent writes an event about the Pod, or one of its containers.
 func recordEvent(p *Pods, pod *v1.Pod, container, kind, reason, message string) {
 	path := ""
 	if container != "" {
 		path = spec.FieldPath(pod, container)
 	}
-	p.events.Event(store.Ref(pod, path), kind, reason, message)
+	p.events.put(telling{about: store.Ref(pod, path), kind: kind, reason: reason, message: message})
 }
 
 // note tells an event of the plan's, once.

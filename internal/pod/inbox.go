@@ -25,7 +25,10 @@ func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
 func (i *inbox) put(pod *v1.Pod, gone bool) {
 	i.mu.Lock()
-	i.mail.pod, i.mail.gone = pod, i.mail.gone || gone
+	if pod != nil {
+		i.mail.pod = pod
+	}
+	i.mail.gone = i.mail.gone || gone
 	i.mu.Unlock()
 	i.look()
 }

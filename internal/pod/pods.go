@@ -91,19 +91,21 @@ type Config struct {
 // Pods runs every Pod of the store.
 type Pods struct {
 	cfg    Config
-	events *store.Recorder
+	events *teller
 	work   sync.WaitGroup
 	slots  chan struct{} // held while the kernel makes a sandbox or a container: more at once only queue in there
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
 	owners  map[string]types.UID // of sandboxes
+	hostIPs []string             // as of asked
+	asked   time.Time
 }
 
 // New makes Pods; [Pods.Run] brings them to life.
 func New(cfg Config) *Pods {
 	return &Pods{
-		cfg: cfg, events: cfg.Store.Recorder("hulld", cfg.NodeName),
+		cfg: cfg, events: newTeller(cfg.Store.Recorder("hulld", cfg.NodeName)),
 		slots:   make(chan struct{}, 4*goruntime.GOMAXPROCS(0)),
 		workers: map[types.UID]*worker{}, owners: map[string]types.UID{},
 	}
@@ -112,8 +114,14 @@ func New(cfg Config) *Pods {
 // Run takes over what the runtime has, then follows the store until ctx ends. Pods go on when it returns.
 func (p *Pods) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer p.work.Wait()
-	defer cancel()
+	telling := make(chan struct{})
+	go p.events.run(telling)
+	defer func() {
+		cancel()
+		p.work.Wait()
+		p.events.close()
+		<-telling
+	}()
 	happened := p.cfg.Sandboxes.Events(runtime.OwnerAPI)
 	found := map[types.UID][]runtime.SandboxStatus{}
 	for _, s := range p.cfg.Sandboxes.Sandboxes(runtime.OwnerAPI) {
@@ -255,6 +263,18 @@ func (p *Pods) disown(sandbox string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.owners, sandbox)
+}
+
+// hostIPsEvery is how long the host's addresses are taken for granted.
+const hostIPsEvery = 10 * time.Second
+
+func (p *Pods) addresses() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hostIPs == nil || time.Since(p.asked) > hostIPsEvery {
+		p.hostIPs, p.asked = p.cfg.HostIPs(), time.Now()
+	}
+	return p.hostIPs
 }
 
 // slot waits for a place among those that make things in the kernel.

@@ -19,9 +19,14 @@ import (
 	"github.com/hull-pods/hull/internal/volume"
 )
 
+func withVolume(pod *v1.Pod) *v1.Pod {
+	pod.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{}}}}
+	return pod
+}
+
 func TestComesUpAndGoes(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.create(podOf("a b", v1.RestartPolicyAlways))
+		b.create(withVolume(podOf("a b", v1.RestartPolicyAlways)))
 		b.want("Running a=Running b=Running")
 		b.did(`0: make volumes
 			0: sandbox 0
@@ -263,7 +268,7 @@ func TestCommandNotFound(t *testing.T) {
 func TestVolumeAndSandboxFailures(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.volumes.err = &volume.Error{Volume: "data", Err: errors.New("hostPath type check failed: /x is not a directory, it's a File")}
-		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.create(withVolume(podOf("a", v1.RestartPolicyAlways)))
 		b.pass(4)
 		b.want("Pending a=ContainerCreating")
 		b.wantTold(`Warning FailedMount: MountVolume.SetUp failed for volume "data" : hostPath type check failed: /x is not a directory, it's a File`)

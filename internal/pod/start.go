@@ -26,6 +26,7 @@ type startFailure struct {
 	pulled          string // the image that could not be pulled
 	held            bool   // nor was it tried: its back-off is not over
 	ran             bool   // the runtime has a record of it, as ended
+	id              string // of that
 }
 
 func fail(reason string, err error) *startFailure {
@@ -75,7 +76,7 @@ func (j *job) start(ctx context.Context) *startFailure {
 	defer release()
 	if err := j.p.cfg.Containers.StartContainer(whole, id); err != nil {
 		failed = fail(plan.RunContainerError, err)
-		failed.ran = true
+		failed.ran, failed.id = true, id
 		return j.failed(ctx, failed)
 	}
 	j.event(v1.EventTypeNormal, eventStarted, "Container started")
@@ -91,6 +92,9 @@ func (j *job) failed(ctx context.Context, f *startFailure) *startFailure {
 	switch f.reason {
 	case plan.ErrImagePull, plan.ImagePullBackOff, plan.ErrImageNeverPull, plan.ImageInspectError, plan.InvalidImageName:
 		said = f.reason // the message is in an event of its own
+	}
+	if f.id != "" {
+		said = strings.ReplaceAll(said, f.id, j.flight.Name) // so that the same event is the same the next time
 	}
 	if f.reason != "" && !f.held {
 		j.event(v1.EventTypeWarning, eventFailed, "Error: "+said)

@@ -61,6 +61,9 @@ func newWorker(p *Pods, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker 
 			Limited: volume.Limited(pod),
 		},
 	}
+	if len(pod.Spec.Volumes) == 0 {
+		w.seen.Volumes = plan.VolumesMade
+	}
 	for _, s := range sandboxes {
 		w.sandboxes = append(w.sandboxes, s.ID)
 	}
@@ -152,24 +155,31 @@ func mergeConditions(ours, theirs []v1.PodCondition) []v1.PodCondition {
 	return list
 }
 
-// step looks, tells the store, decides, and sets things going. It returns when to step again at the latest.
+// step looks, decides, sets things going, and tells the store. It returns when to step again at the latest.
 func (w *worker) step(ctx context.Context) time.Time {
 	if w.over {
 		return time.Time{}
 	}
 	w.look(ctx)
-	w.tell()
+	w.judge()
 	if w.finished {
+		w.tell()
 		return time.Time{}
 	}
 	if plan.Over(w.pod, &w.seen) {
 		w.abandonStarts()
 	}
 	actions, wake := plan.Next(w.pod, w.seen, time.Now())
+	if len(actions) > 0 && actions[len(actions)-1].Kind == plan.Finish {
+		w.tell() // the last that is said of it is how it ended
+	}
 	waits := false
 	for _, a := range actions {
 		switch a.Kind {
 		case plan.Wait:
+			if !waits {
+				w.tell() // first how the container ended, then why it waits
+			}
 			w.wait(a)
 			waits = true
 		case plan.Note:
@@ -179,22 +189,27 @@ func (w *worker) step(ctx context.Context) time.Time {
 		}
 	}
 	if waits {
-		w.tell()
+		w.judge()
 	}
+	w.tell()
 	return wake
 }
 
-// tell computes the status and writes it if it says anything new.
-func (w *worker) tell() {
-	if w.seen.Orphan {
-		return
-	}
-	s := status.Of(w.pod, &w.seen, w.p.cfg.HostIPs(), time.Now())
+// judge computes the status.
+func (w *worker) judge() {
+	s := status.Of(w.pod, &w.seen, w.p.addresses(), time.Now())
 	if s.Reason == "DeadlineExceeded" && w.pod.Status.Reason != s.Reason {
 		w.event("", v1.EventTypeNormal, s.Reason, s.Message)
 	}
 	w.pod.Status = s
-	public := status.Publish(w.pod, &w.published, s, w.seen.Stopped())
+}
+
+// tell writes the status if it says anything new.
+func (w *worker) tell() {
+	if w.seen.Orphan {
+		return
+	}
+	public := status.Publish(w.pod, &w.published, w.pod.Status, w.seen.Stopped())
 	if equality.Semantic.DeepEqual(public, w.published) {
 		return
 	}

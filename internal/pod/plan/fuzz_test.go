@@ -167,6 +167,11 @@ func (w *world) finish(i int) {
 	key := a.Key()
 	delete(w.seen.Doing, key)
 	if fails := w.roll(8) == 7; fails && a.Kind != Kill {
+		if sb := w.seen.Active(); a.Kind == Start && sb != nil && w.roll(2) == 1 { // the daemon died between create and start
+			c := Container{ID: w.id(a.Name), SandboxID: sb.ID, Name: a.Name, Attempt: a.Attempt, Backoff: a.Backoff, State: Created, Image: "img", CreatedAt: w.now}
+			w.seen.Containers = slices.Insert(w.seen.Containers, 0, c)
+			return
+		}
 		w.seen.Retry[key] = w.now.Add(RetryAfter)
 		if a.Kind == Start {
 			w.seen.Waiting[a.Name] = Waiting{Reason: "CreateContainerError", At: w.now}
@@ -204,7 +209,7 @@ func (w *world) started(a Action) {
 		return
 	}
 	for _, c := range w.seen.Containers {
-		if c.Name == a.Name && c.State == Running {
+		if c.Name == a.Name && (c.State == Running || c.State == Created) {
 			w.t.Fatalf("two of %s", a.Name)
 		}
 	}

@@ -122,7 +122,7 @@ func TestInitContainers(t *testing.T) {
 		{name: "it failed for good", pod: podOf("i | a", v1.RestartPolicyNever), seen: made(ctr("i", Exited, 1)), want: "stop-sandbox s0"},
 		{name: "out of memory is a failure", pod: podOf("i | a", v1.RestartPolicyAlways), seen: made(Container{ID: "i0", SandboxID: "s0", Name: "i", State: Exited,
 			Reason: "OOMKilled", CreatedAt: t0, FinishedAt: t0}), want: "start i attempt=1 backoff=10s"},
-		{name: "created, not started", pod: podOf("i | a", v1.RestartPolicyNever), seen: made(ctr("i", Created, 0)), want: "start i attempt=1"},
+		{name: "created, not started", pod: podOf("i | a", v1.RestartPolicyNever), seen: made(ctr("i", Created, 0)), want: "remove-container i0"},
 		{name: "lost", pod: podOf("i | a", v1.RestartPolicyAlways), seen: made(ctr("i", Unknown, 0)),
 			want: `kill i0 (i) grace=30s Init container is in "unknown" state, try killing it before restart`},
 		{name: "lost and killed", pod: podOf("i | a", v1.RestartPolicyAlways), seen: Seen{Volumes: VolumesMade, Sandboxes: sandbox(), Containers: []Container{ctr("i", Unknown, 0)},

@@ -191,6 +191,11 @@ func (p *planner) start(c *v1.Container, after string) bool {
 	if last != nil && (last.State == Running || p.killing(last)) {
 		return false // its definition changed, and it has yet to end
 	}
+	if last != nil && last.State == Created {
+		// The daemon died between create and start. It never ran, so this does not count as a restart.
+		p.add(Action{Kind: RemoveContainer, ID: last.ID, Name: c.Name})
+		return true
+	}
 	if p.inCrashLoop(c) || p.failedLately(c) {
 		return false
 	}
