@@ -34,6 +34,10 @@ func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
 		os.Exit(m.Run())
 	}
+	if os.Getenv(crashing) != "" {
+		fmt.Fprintln(os.Stderr, crashInside())
+		os.Exit(1)
+	}
 	if os.Getenv(inside) == "" {
 		os.Exit(runInside())
 	}
@@ -119,6 +123,8 @@ func testConfig(t testing.TB) Config {
 		Log:      slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 	}
 }
+
+var discard = slog.New(slog.DiscardHandler)
 
 type testWriter struct{ t testing.TB }
 

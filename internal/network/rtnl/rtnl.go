@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -156,7 +157,7 @@ func ackError(flags uint16, body []byte) error {
 	}
 	for typ, value := range attributes(body[head:]) {
 		if typ == unix.NLMSGERR_ATTR_MSG {
-			return fmt.Errorf("%w (%s)", errno, nl.BytesToString(value))
+			return fmt.Errorf("%w (%s)", errno, text(value))
 		}
 	}
 	return errno
@@ -187,6 +188,12 @@ type Link struct {
 	MTU   int
 }
 
+// text reads an attribute that ends in a zero byte.
+func text(b []byte) string {
+	s, _, _ := strings.Cut(string(b), "\x00")
+	return s
+}
+
 // number reads an attribute; one that is too short for it is none.
 func number(b []byte) uint32 {
 	if len(b) < 4 {
@@ -203,9 +210,9 @@ func parseLink(body []byte) (Link, bool) {
 	for typ, value := range attributes(body[unix.SizeofIfInfomsg:]) {
 		switch typ {
 		case unix.IFLA_IFNAME:
-			l.Name = nl.BytesToString(value)
+			l.Name = text(value)
 		case unix.IFLA_IFALIAS:
-			l.Alias = nl.BytesToString(value)
+			l.Alias = text(value)
 		case unix.IFLA_GROUP:
 			l.Group = number(value)
 		case unix.IFLA_MTU:
