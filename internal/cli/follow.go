@@ -102,7 +102,7 @@ func (s containerState) String() string {
 		return text
 	case s.Waiting != nil && s.Waiting.Message != "":
 		return s.Waiting.Reason + ": " + s.Waiting.Message
-	case s.Waiting != nil:
+	case s.Waiting != nil && s.Waiting.Reason != "":
 		return s.Waiting.Reason
 	default:
 		return "waiting"

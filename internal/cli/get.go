@@ -23,7 +23,6 @@ type getOptions struct {
 	all       bool
 	noHeaders bool
 	labels    bool
-	sortBy    string
 	names     []string
 	resource  string
 }

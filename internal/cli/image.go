@@ -133,17 +133,20 @@ func pull(ctx context.Context, c *client.Client, name string, bars *ui.Bars) (*v
 			return e.Image, nil
 		case e.Progress != nil:
 			layers := make([]ui.Layer, len(e.Progress.Layers))
+			here := true
 			for i, l := range e.Progress.Layers {
 				layers[i] = ui.Layer(l)
+				here = here && l.State == "Done"
 			}
-			bars.Layers(name, layers)
+			if !here {
+				bars.Layers(name, layers)
+			}
 		}
 	}
 }
 
 // showPull shows a pull that hulld does for a Pod. How it ends is in the Pod's status and events, not here.
 func (r *runner) showPull(ctx context.Context, image string) {
-	r.bars.Line("pulling %s", image)
 	_, _ = pull(ctx, r.client, image, r.bars)
 }
 

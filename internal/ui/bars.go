@@ -47,6 +47,10 @@ func NewBars(out io.Writer) *Bars {
 func (b *Bars) Layers(image string, layers []Layer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.said[image] == "" {
+		b.said[image] = "pulling"
+		b.line("pulling %s", image)
+	}
 	for _, l := range layers {
 		if b.terminal {
 			b.draw(image, l)
@@ -56,11 +60,9 @@ func (b *Bars) Layers(image string, layers []Layer) {
 	}
 }
 
-// Line prints a sentence, above the bars if there are any.
-func (b *Bars) Line(format string, args ...any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var w io.Writer = b.out
+// line prints a sentence, above the bars if there are any.
+func (b *Bars) line(format string, args ...any) {
+	w := b.out
 	if b.all != nil {
 		w = b.all
 	}
