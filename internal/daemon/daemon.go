@@ -261,6 +261,9 @@ func (d *daemon) serve(ctx context.Context) error {
 			return errors.New("hull-keeper has died")
 		}
 	})
+	if err := notify(); err != nil {
+		d.log.Warn("systemd does not know that hulld serves", "err", err)
+	}
 	if err := d.keeper.Ready(); err != nil {
 		d.stop(err)
 	}
