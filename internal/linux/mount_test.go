@@ -184,15 +184,24 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// The second way, for kernels without lowerdir+.
-func TestOverlayByMount(t *testing.T) {
+// The second ways, for kernels that do not take layers one by one.
+func TestOverlayOfAList(t *testing.T) {
 	needRoot(t)
-	lower := layers(t, 60)
-	upper, work := upperAndWork(t)
-	f, err := overlayByMount(OverlayOptions{Lower: lower, Upper: upper, Work: work, Volatile: true})
-	must(t, err)
-	defer func() { _ = f.Close() }()
-	checkOverlay(t, f, 60, upper)
+	for n, makeOne := range map[int]func(OverlayOptions) (*os.File, error){
+		3:  func(o OverlayOptions) (*os.File, error) { return overlay(o, layerList) },
+		12: func(o OverlayOptions) (*os.File, error) { return overlay(o, layerList) },
+		60: overlayByMount,
+	} {
+		upper, work := upperAndWork(t)
+		o := OverlayOptions{Lower: layers(t, n), Upper: upper, Work: work, Volatile: true}
+		f, err := makeOne(o)
+		must(t, err)
+		checkOverlay(t, f, n, upper)
+		_ = f.Close()
+	}
+	if _, err := overlay(OverlayOptions{Lower: layers(t, 60)}, layerList); !errors.Is(err, errLongLayers) {
+		t.Errorf("a long list: %v", err)
+	}
 }
 
 func TestOverlayOfMounts(t *testing.T) {

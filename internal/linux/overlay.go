@@ -24,6 +24,22 @@ const maxParam = 255
 
 // Overlay makes an overlay as a detached mount.
 func Overlay(o OverlayOptions) (*os.File, error) {
+	f, err := overlay(o, layerByLayer)
+	if err == nil || !errors.Is(err, unix.EINVAL) || len(o.LowerMounts) > 0 {
+		return f, err
+	}
+	// Before Linux 6.8 layers were one list; whether that fits into an option decides how it is given.
+	f, lerr := overlay(o, layerList)
+	if errors.Is(lerr, errLongLayers) {
+		f, lerr = overlayByMount(o)
+	}
+	if lerr != nil {
+		return nil, err // the first one says more
+	}
+	return f, nil
+}
+
+func overlay(o OverlayOptions, layers func(fsfd int, o OverlayOptions, held *pathHolder) error) (*os.File, error) {
 	held := &pathHolder{}
 	defer held.close()
 	fsfd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
@@ -31,11 +47,7 @@ func Overlay(o OverlayOptions) (*os.File, error) {
 		return nil, fmt.Errorf("open file system overlay: %w", err)
 	}
 	defer func() { _ = unix.Close(fsfd) }()
-	err = lowerLayers(fsfd, o, held)
-	if errors.Is(err, errLongLayers) {
-		return overlayByMount(o)
-	}
-	if err != nil {
+	if err := layers(fsfd, o, held); err != nil {
 		return nil, fmt.Errorf("configure overlay: %w", err)
 	}
 	params := []Param{KeyValue("source", "overlay")}
@@ -63,32 +75,29 @@ func Overlay(o OverlayOptions) (*os.File, error) {
 // errLongLayers says that a kernel without lowerdir+ cannot take so many layers through fsconfig.
 var errLongLayers = errors.New("the layers do not fit into one option")
 
-// lowerLayers adds the layers one by one (Linux 6.8), or, where the kernel does not know that, as one list.
-func lowerLayers(fsfd int, o OverlayOptions, held *pathHolder) error {
+// layerByLayer adds the layers one by one: by descriptor since Linux 6.13, by path since 6.8.
+func layerByLayer(fsfd int, o OverlayOptions, held *pathHolder) error {
 	for i, f := range o.LowerMounts {
 		if err := unix.FsconfigSetFd(fsfd, "lowerdir+", int(f.Fd())); err != nil {
 			return explain(fsfd, "layer "+strconv.Itoa(i)+" by descriptor (Linux 6.13)", err)
 		}
 	}
-	for i, dir := range o.Lower {
+	for _, dir := range o.Lower {
 		short, err := held.short(dir)
 		if err != nil {
 			return err
 		}
-		err = unix.FsconfigSetString(fsfd, "lowerdir+", short)
-		if errors.Is(err, unix.EINVAL) && i == 0 {
-			return lowerList(fsfd, o, held)
-		}
-		if err != nil {
+		if err := unix.FsconfigSetString(fsfd, "lowerdir+", short); err != nil {
 			return explain(fsfd, "lowerdir+="+short, err)
 		}
 	}
 	return nil
 }
 
-func lowerList(fsfd int, o OverlayOptions, held *pathHolder) error {
+// layerList gives the layers as one list.
+func layerList(fsfd int, o OverlayOptions, held *pathHolder) error {
 	list := strings.Join(o.Lower, ":")
-	if len(list) > maxParam || strings.Count(list, ":") != len(o.Lower)-1 {
+	if len(list) > maxParam || strings.ContainsAny(list, `,\`) || strings.Count(list, ":") != len(o.Lower)-1 {
 		var err error
 		if list, err = held.list(o.Lower); err != nil {
 			return err

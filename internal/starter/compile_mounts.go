@@ -186,6 +186,9 @@ func (c *compiler) openRacing(step string, root birth.Arg, name string, flags ui
 
 // filesystem makes a file system, as a detached mount.
 func (c *compiler) filesystem(m oci.SpecMount, o options) birth.Arg {
+	if m.Type == "proc" && c.joinsPIDs() && c.facts.OldProc {
+		return c.procByChild(m, o.attrs())
+	}
 	what := m.Type + " for " + m.Destination
 	fs := c.call("open "+what, linux.SysFsopen, str(m.Type), num(unix.FSOPEN_CLOEXEC))
 	if m.Source != "" {
@@ -197,8 +200,9 @@ func (c *compiler) filesystem(m oci.SpecMount, o options) birth.Arg {
 		}
 		c.configure(fs, what, p)
 	}
-	if m.Type == "proc" {
-		c.procOfJoined(fs)
+	if m.Type == "proc" && c.joinsPIDs() {
+		pids := c.p.FD(fdNamespace(oci.PIDNamespace))
+		c.call("show the joined PID namespace in it", linux.SysFsconfig, fs, num(unix.FSCONFIG_SET_FD), str("pidns"), num(0), pids)
 	}
 	attrs := o.attrs()
 	if m.Type == "tmpfs" {
@@ -220,13 +224,37 @@ func (c *compiler) create(fs birth.Arg, what string, attrs int) birth.Arg {
 	return c.call("mount "+what, linux.SysFsmount, fs, num(unix.FSMOUNT_CLOEXEC), num(attrs))
 }
 
-// procOfJoined makes a procfs show the PID namespace that the process has joined, in which only its child will be.
-func (c *compiler) procOfJoined(fs birth.Arg) {
+// joinsPIDs tells whether the container joins a PID namespace, in which only the process' child will be.
+func (c *compiler) joinsPIDs() bool {
 	for _, n := range c.spec.Linux.Namespaces {
 		if n.Type == oci.PIDNamespace && n.Path != "" {
-			c.call("show the joined PID namespace in it", linux.SysFsconfig, fs, num(unix.FSCONFIG_SET_FD), str("pidns"), num(0), c.p.FD(fdNamespace(n.Type)))
+			return true
 		}
 	}
+	return false
+}
+
+// procFD is where a procfs is put that another process has made.
+const procFD = 1000
+
+// procByChild makes a procfs that shows the joined PID namespace, on kernels that make one for their maker's alone: a child,
+// which is in that namespace, makes it, in a table of descriptors that it shares with the process.
+func (c *compiler) procByChild(m oci.SpecMount, attrs int) birth.Arg {
+	parent := c.p.Label()
+	child := c.p.Variable("child", 0)
+	const what = "let a child in the PID namespace make its procfs"
+	inChild := c.p.Label()
+	r := c.p.Clone(what, unix.CLONE_FILES, unix.SIGCHLD, nil).On(inChild, 0)
+	c.p.Set("remember the child", child, r)
+	c.call("wait for it", linux.SysWait4, child, num(0), num(unix.WALL), num(0)).On(parent, 0)
+	c.call("see whether it has made one", linux.SysFcntl, num(procFD), num(unix.F_GETFD)).On(parent, unix.FD_CLOEXEC)
+	c.p.Mark(inChild)
+	fs := c.call("open proc for "+m.Destination, linux.SysFsopen, str("proc"), num(unix.FSOPEN_CLOEXEC))
+	mount := c.create(fs, "proc for "+m.Destination, attrs)
+	c.call("leave it to the parent", linux.SysDup3, mount, num(procFD), num(unix.O_CLOEXEC))
+	c.call("end", linux.SysExitGroup, num(0))
+	c.p.Mark(parent)
+	return num(procFD)
 }
 
 // cgroupTree is version 1's: a tmpfs with each hierarchy's part for this container in it.

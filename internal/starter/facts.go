@@ -9,6 +9,8 @@ type Facts struct {
 	Attach  string // the host's directory on which the root is until pivot_root, for hooks; "" where nobody looks
 	LastCap int    // the highest capability of this kernel
 
+	OldProc bool // a procfs can be made for the maker's own PID namespace only
+
 	Filter      []unix.SockFilter // the spec's seccomp profile, compiled
 	FilterFlags uint32
 

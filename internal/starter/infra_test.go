@@ -108,6 +108,12 @@ func TestContainerJoinsInfra(t *testing.T) {
 
 func TestSharedPIDNamespace(t *testing.T) {
 	n := newNative(t)
+	sharedPID(t, n)
+	n.oldProc = true // as before Linux 6.17
+	sharedPID(t, n)
+}
+
+func sharedPID(t *testing.T, n *Native) {
 	p := infra(t, n, InfraRequest{Key: "s", Name: "hull-infra x", NewIPC: true, NewUTS: true, NewPID: true, NewNet: true})
 	s := podSpec(t, p, "sh", "-c", "readlink /proc/self/ns/pid; cat /proc/1/cmdline; echo; ls -d /proc/[0-9]* | wc -l")
 	for i := range s.Linux.Namespaces {

@@ -34,6 +34,7 @@ type Native struct {
 	infra   []unix.SockFilter
 	lastCap int
 	cgroups []hierarchy
+	oldProc bool
 
 	mu       sync.Mutex
 	spawners [hostTree + 1]*spawner
@@ -63,6 +64,11 @@ func NewNative(cfg Config) (_ *Native, err error) {
 	if n.cgroups, err = n.hierarchies(); err != nil {
 		return nil, err
 	}
+	modern, err := linux.ProcTakesPIDNamespace()
+	if err != nil {
+		return nil, err
+	}
+	n.oldProc = !modern
 	if _, err = n.spawner(bare); err != nil {
 		return nil, err
 	}

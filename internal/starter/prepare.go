@@ -18,7 +18,7 @@ import (
 // prepare opens and makes what a container's program needs: namespaces to join, detached mounts, mount points in the
 // root, which no process has yet.
 func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
-	f := Facts{LastCap: n.lastCap, Unified: len(n.cgroups) == 0, Files: map[string]bool{}, Targets: map[string]string{}}
+	f := Facts{LastCap: n.lastCap, OldProc: n.oldProc, Unified: len(n.cgroups) == 0, Files: map[string]bool{}, Targets: map[string]string{}}
 	d.add(fdRootfs, r.Rootfs)
 	if r.Spec.Hooks != nil {
 		if err := writeBundle(r, &f); err != nil {
