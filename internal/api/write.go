@@ -19,8 +19,11 @@ import (
 	"github.com/hull-pods/hull/internal/store"
 )
 
-// staleVersion is what a conflict says.
-const staleVersion = "the object has been modified; please apply your changes to the latest version and try again"
+// What conflicts say.
+const (
+	staleVersion       = "the object has been modified; please apply your changes to the latest version and try again"
+	preconditionFailed = "Precondition failed"
+)
 
 // create stores the object of the body. The answer comes when it is on disk; what the object asks for begins before.
 func (s *Server) create(st *strategy.Strategy) handlerFunc {
@@ -168,7 +171,7 @@ func (s *Server) update(st *strategy.Strategy, by updater) handlerFunc {
 func (s *Server) merge(st *strategy.Strategy, by updater, obj, current store.Object) ([]string, error) {
 	if uid := obj.GetUID(); uid != "" && uid != current.GetUID() {
 		return nil, apierrors.NewConflict(st.GroupResource(), current.GetName(),
-			fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", uid, current.GetUID())) //nolint:staticcheck // Kubernetes' words
+			fmt.Errorf("%s: UID in precondition: %v, UID in object meta: %v", preconditionFailed, uid, current.GetUID()))
 	}
 	if v := obj.GetResourceVersion(); v != "" && v != current.GetResourceVersion() {
 		return nil, apierrors.NewConflict(st.GroupResource(), current.GetName(), errors.New(staleVersion))

@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -242,13 +242,15 @@ func podGrace(obj store.Object, asked *int64) int64 {
 
 // wipe clears what only the server says about a new object.
 func wipe(m *metav1.ObjectMeta) {
-	m.CreationTimestamp, m.UID, m.SelfLink = metav1.Time{}, "", ""
+	m.CreationTimestamp, m.UID = metav1.Time{}, ""
+	m.SetSelfLink("")
 	m.DeletionTimestamp, m.DeletionGracePeriodSeconds, m.ManagedFields = nil, nil, nil
 }
 
 // keep carries over what an update cannot change.
 func keep(m, old *metav1.ObjectMeta) {
-	m.Generation, m.SelfLink, m.ManagedFields = old.Generation, old.SelfLink, old.ManagedFields
+	m.Generation, m.ManagedFields = old.Generation, old.ManagedFields
+	m.SetSelfLink(old.GetSelfLink())
 	if m.UID == "" {
 		m.UID = old.UID
 	}
@@ -267,7 +269,7 @@ func metadataErrors(in, old metav1.Object) field.ErrorList {
 
 func pathSegment(name string, prefix bool) []string {
 	if prefix {
-		return path.IsValidPathSegmentPrefix(name)
+		return content.IsPathSegmentPrefix(name)
 	}
-	return path.IsValidPathSegmentName(name)
+	return content.IsPathSegmentName(name)
 }
