@@ -107,3 +107,41 @@ func BenchmarkExec(b *testing.B) {
 		reapAll(b, p)
 	}
 }
+
+// BenchmarkCompile is hulld's own part of a start.
+func BenchmarkCompile(b *testing.B) {
+	n := newNative(b)
+	s := spec(b, oci.Config{Args: []string{"true"}})
+	b.Run("filter", func(b *testing.B) {
+		for b.Loop() {
+			if _, _, err := n.filters.get(s.Linux.Seccomp); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	facts := Facts{LastCap: n.lastCap}
+	var err error
+	facts.Filter, facts.FilterFlags, err = n.filters.get(s.Linux.Seccomp)
+	must(b, err)
+	b.Run("compile", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := Compile(s, facts, 9); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	c, err := Compile(s, facts, 9)
+	must(b, err)
+	b.Run("encode", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := c.Program.Encode(linux.Native); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("listing", func(b *testing.B) {
+		for b.Loop() {
+			_ = c.Program.String()
+		}
+	})
+}

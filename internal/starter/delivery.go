@@ -170,6 +170,7 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Pro
 	if err := birth.Send(c.conn, image, fds); err != nil {
 		return nil, err
 	}
+	proc.Birth = b.Program.String() // while the process is at work
 	for {
 		e, err := birth.Await(c.conn)
 		if err != nil {
@@ -179,7 +180,7 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Pro
 		case e.State == birth.Executed && !d.running:
 			return nil, errDied
 		case e.State == birth.Executed:
-			return d.finish(c, b, proc)
+			return d.finish(c, proc)
 		case e.State == birth.Resting:
 			d.running = true // the end of file that follows says that it has let go of everything
 			continue
@@ -240,7 +241,7 @@ func (d *delivery) record(pid int) error {
 	return d.born(pid)
 }
 
-func (d *delivery) finish(c *cloned, b *Birth, proc *Process) (*Process, error) {
+func (d *delivery) finish(c *cloned, proc *Process) (*Process, error) {
 	from := c.pidfd
 	if proc.PIDFD != nil {
 		from = proc.PIDFD
@@ -252,7 +253,6 @@ func (d *delivery) finish(c *cloned, b *Birth, proc *Process) (*Process, error) 
 	_ = unix.SetNonblock(fd, true)
 	proc.PIDFD = os.NewFile(uintptr(fd), "pidfd")
 	proc.Console, d.console = d.console, nil
-	proc.Birth = b.Program.String()
 	return proc, nil
 }
 
