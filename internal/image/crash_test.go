@@ -56,7 +56,7 @@ func TestPullGoesOn(t *testing.T) {
 	f.push(t, "library/x:latest", img)
 	digest, packed := lowest(t, img)
 	half := len(packed) / 2
-	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if !isBlob(r, digest) {
 			return false
 		}
@@ -67,20 +67,20 @@ func TestPullGoesOn(t *testing.T) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(packed)))
 		_, _ = w.Write(packed[:half])
 		panic(http.ErrAbortHandler)
-	}
+	})
 	if _, err := f.Pull(t.Context(), "x", PullOptions{}); err == nil {
 		t.Fatal("pulled from a registry that hangs up")
 	}
 	f.reopen(t)
 	var asked []string
-	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if !isBlob(r, digest) {
 			return false
 		}
 		asked = append(asked, r.Header.Get("Range"))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(packed))
 		return true
-	}
+	})
 	f.checkLayers(t, f.pull(t, "x").ID, img)
 	if want := fmt.Sprintf("[bytes=%d-]", half); fmt.Sprint(asked) != want {
 		t.Errorf("asked for %q, want %s", asked, want)
@@ -97,7 +97,7 @@ func TestPullGoesOnWithoutRanges(t *testing.T) {
 	img := randomImage(t, 256<<10, 1)
 	f.push(t, "library/x:latest", img)
 	digest, packed := lowest(t, img)
-	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if !isBlob(r, digest) {
 			return false
 		}
@@ -108,17 +108,17 @@ func TestPullGoesOnWithoutRanges(t *testing.T) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(packed)))
 		_, _ = w.Write(packed[:1000])
 		panic(http.ErrAbortHandler)
-	}
+	})
 	if _, err := f.Pull(t.Context(), "x", PullOptions{}); err == nil {
 		t.Fatal("pulled")
 	}
-	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Range") == "" {
 			return false
 		}
 		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 		return true
-	}
+	})
 	f.checkLayers(t, f.pull(t, "x").ID, img)
 }
 
@@ -127,13 +127,13 @@ func TestPartialPullIsCollected(t *testing.T) {
 	img := randomImage(t, 256<<10, 2)
 	f.push(t, "library/x:latest", img)
 	digest, packed := lowest(t, img)
-	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if isBlob(r, digest) {
 			_, _ = w.Write(packed[:1000])
 			panic(http.ErrAbortHandler)
 		}
 		return false
-	}
+	})
 	if _, err := f.Pull(t.Context(), "x", PullOptions{}); err == nil {
 		t.Fatal("pulled")
 	}
@@ -299,11 +299,11 @@ func TestOneProcessAtATime(t *testing.T) {
 func TestClosePullEnds(t *testing.T) {
 	f := newFixture(t)
 	asked := make(chan struct{})
-	f.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+	f.on(func(_ http.ResponseWriter, r *http.Request) bool {
 		close(asked)
 		<-r.Context().Done()
 		return true
-	}
+	})
 	done := make(chan error)
 	go func() {
 		_, err := f.Pull(context.Background(), "x", PullOptions{})

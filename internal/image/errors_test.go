@@ -127,7 +127,7 @@ func TestPullErrors(t *testing.T) {
 		}, func(error) bool { return true }, []string{"100000000 byte manifest"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f.intercept = c.intercept
+			f.on(c.intercept)
 			_, err := f.Pull(t.Context(), c.ref, PullOptions{})
 			if err == nil {
 				t.Fatal("pulled")
@@ -145,7 +145,7 @@ func TestPullErrors(t *testing.T) {
 			}
 		})
 	}
-	f.intercept = nil
+	f.on(nil)
 	f.checkLayers(t, f.pull(t, "x").ID, img)
 }
 
@@ -175,14 +175,14 @@ func TestCredentials(t *testing.T) {
 	f := newFixture(t)
 	img := randomImage(t, 100, 1)
 	f.push(t, "library/x:latest", img)
-	f.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if user, pass, _ := r.BasicAuth(); user == "u" && pass == "p" {
 			return false
 		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 		w.WriteHeader(http.StatusUnauthorized)
 		return true
-	}
+	})
 	for _, c := range []*Credentials{nil, {Username: "u", Password: "wrong"}, {Server: "elsewhere.example", Username: "u", Password: "p"}} {
 		if _, err := f.Pull(t.Context(), "x", PullOptions{Credentials: c}); !errdefs.IsUnauthorized(err) {
 			t.Errorf("with %+v: %v", c, err)

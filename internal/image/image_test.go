@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,8 +29,11 @@ type fixture struct {
 	config Config
 	server *httptest.Server
 	// intercept, when set, sees each request first and says whether it has answered it.
-	intercept func(http.ResponseWriter, *http.Request) bool
+	intercept atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
+
+// on sets what sees requests first; nil is nothing.
+func (f *fixture) on(fn func(http.ResponseWriter, *http.Request) bool) { f.intercept.Store(&fn) }
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
@@ -37,7 +41,7 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{}
 	reg := registry.New(registry.Logger(quiet()))
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f.intercept != nil && f.intercept(w, r) {
+		if fn := f.intercept.Load(); fn != nil && *fn != nil && (*fn)(w, r) {
 			return
 		}
 		reg.ServeHTTP(w, r)

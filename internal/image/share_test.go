@@ -34,13 +34,13 @@ func TestPullsAtOnceAreOne(t *testing.T) {
 	f.push(t, "library/x:latest", img)
 	var resolved, joined atomic.Int32
 	go8 := make(chan struct{})
-	f.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+	f.on(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodHead {
 			resolved.Add(1)
 			<-go8
 		}
 		return false
-	}
+	})
 	const pulls = 8
 	short, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -75,16 +75,16 @@ func TestAbandonedPullEnds(t *testing.T) {
 	f := newFixture(t)
 	f.push(t, "library/x:latest", randomImage(t, 100, 1))
 	asked, gone := make(chan struct{}), make(chan struct{})
-	f.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+	f.on(func(_ http.ResponseWriter, r *http.Request) bool {
 		close(asked)
 		<-r.Context().Done()
 		close(gone)
 		return true
-	}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-asked
-		f.intercept = nil
+		f.on(nil)
 		cancel()
 	}()
 	if _, err := f.Pull(ctx, "x", PullOptions{}); !errors.Is(err, context.Canceled) {
