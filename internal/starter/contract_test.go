@@ -108,6 +108,7 @@ func contract(t *testing.T, i implementation) {
 		"hidden paths":            {oci.Config{}, `wc -c </proc/interrupts; ls /sys/firmware | wc -l; echo x 2>/dev/null >/proc/sys/kernel/panic || echo refused`, "0\n0\nrefused\n"},
 		"processes":               {oci.Config{}, `echo $$; ls -d /proc/[0-9]* | wc -l`, "1\n3\n"},
 		"descriptors":             {oci.Config{}, `ls /proc/self/fd | wc -l`, "4\n"},
+		"streams of the user":     {oci.Config{UID: 1000}, `echo again >/dev/stdout`, "again\n"},
 		"session":                 {oci.Config{}, `read a b c d pgrp session rest </proc/self/stat; echo $session`, "1\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -139,7 +140,7 @@ func (d *delivery) run(ctx context.Context, b *Birth, p *oci.Process) (*Process,
 	defer stop()
 	proc, err := d.converse(ctx, c, b, p, image, fds)
 	if err != nil {
-		d.kill()
+		d.bury()
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -231,6 +232,23 @@ func (d *delivery) kill() {
 	defer d.mu.Unlock()
 	for _, pidfd := range d.alive {
 		_ = linux.PidfdSignal(pidfd, unix.SIGKILL)
+	}
+}
+
+// dieLimit bounds the wait for processes that were killed: one may hang in a call that nothing ends.
+const dieLimit = 10 * time.Second
+
+// bury kills all and waits until they have ended, so that what they were in can be taken away.
+func (d *delivery) bury() {
+	d.kill()
+	until := time.Now().Add(dieLimit)
+	for _, pidfd := range d.alive {
+		for {
+			p := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
+			if _, err := unix.Poll(p, int(max(0, time.Until(until).Milliseconds()))); !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
 	}
 }
 

@@ -89,7 +89,10 @@ func (h *hookRun) one(ctx context.Context, hook oci.Hook, target *os.File, input
 	d.clone(bare, order{name: "hull-init"})
 	d.add(fdContainer, target)
 	f := Facts{}
-	d.stdio(&f, stdin, write, write)
+	if err := d.stdio(&f, 0, stdin, write, write); err != nil {
+		_ = write.Close()
+		return nil, err
+	}
 	b, err := compileHook(h.r.Spec, hook, f)
 	if err != nil {
 		_ = write.Close()

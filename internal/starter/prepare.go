@@ -26,15 +26,20 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 		}
 	}
 	d.addAll(r.Cgroups)
-	d.stdio(&f, r.Stdin, r.Stdout, r.Stderr)
+	user := hostID(r.Spec.Linux.UIDMappings, r.Spec.Process.User.UID)
 	var err error
+	if !r.Spec.Process.Terminal {
+		if err = d.stdio(&f, user, r.Stdin, r.Stdout, r.Stderr); err != nil {
+			return f, err
+		}
+	}
 	if f.Filter, f.FilterFlags, err = n.filters.get(r.Spec.Linux.Seccomp); err != nil {
 		return f, err
 	}
 	if err := d.namespaces(r.Spec); err != nil {
 		return f, err
 	}
-	user := rootOf(r.Spec)
+	owner := rootOf(r.Spec)
 	var covered []string
 	for _, m := range mountOrder(r.Spec.Mounts) {
 		o, err := parseOptions(m)
@@ -51,7 +56,7 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 				return f, err
 			}
 		}
-		at, err := user.target(r.Rootfs, m.Destination, !f.Files[m.Destination], covered)
+		at, err := owner.target(r.Rootfs, m.Destination, !f.Files[m.Destination], covered)
 		if err != nil {
 			return f, err
 		}
@@ -60,11 +65,11 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 		}
 		covered = append(covered, at)
 	}
-	return f, d.rest(r, ns, user, covered, &f)
+	return f, d.rest(r, ns, owner, covered)
 }
 
 // rest prepares what comes after the mounts: device nodes for user namespaces, masks, the working directory.
-func (d *delivery) rest(r Request, ns namespaces, user rootUser, covered []string, f *Facts) error {
+func (d *delivery) rest(r Request, ns namespaces, owner rootUser, covered []string) error {
 	if ns.user() {
 		if err := d.devices(r.Spec); err != nil {
 			return err
@@ -76,7 +81,7 @@ func (d *delivery) rest(r Request, ns namespaces, user rootUser, covered []strin
 		}
 	}
 	if cwd := r.Spec.Process.Cwd; inside(cwd) != "" {
-		if _, err := user.target(r.Rootfs, cwd, true, covered); err != nil {
+		if _, err := owner.target(r.Rootfs, cwd, true, covered); err != nil {
 			return fmt.Errorf("make working directory %s: %w", cwd, err)
 		}
 	}
@@ -105,16 +110,17 @@ func bindAt(spec *oci.Spec, p string) bool {
 type rootUser struct{ uid, gid int }
 
 func rootOf(spec *oci.Spec) rootUser {
-	return rootUser{hostID(spec.Linux.UIDMappings), hostID(spec.Linux.GIDMappings)}
+	return rootUser{hostID(spec.Linux.UIDMappings, 0), hostID(spec.Linux.GIDMappings, 0)}
 }
 
-func hostID(mappings []oci.LinuxIDMapping) int {
+// hostID is the host's ID of a container's; itself where it is not mapped.
+func hostID(mappings []oci.LinuxIDMapping, id uint32) int {
 	for _, m := range mappings {
-		if m.ContainerID == 0 {
-			return int(m.HostID)
+		if id >= m.ContainerID && uint64(id) < uint64(m.ContainerID)+uint64(m.Size) {
+			return int(m.HostID + id - m.ContainerID)
 		}
 	}
-	return 0
+	return int(id)
 }
 
 func (u rootUser) target(root *os.File, p string, dir bool, covered []string) (string, error) {
@@ -126,14 +132,26 @@ func (u rootUser) target(root *os.File, p string, dir bool, covered []string) (s
 
 // stdio names the streams that the caller gave, and gives those that are pipes to the process' user, so that it can open
 // /dev/stdout again.
-func (d *delivery) stdio(f *Facts, files ...*os.File) {
+func (d *delivery) stdio(f *Facts, user int, files ...*os.File) error {
 	given := []*bool{&f.Stdin, &f.Stdout, &f.Stderr}
 	for i, file := range files {
-		if file != nil {
-			d.add(stdioNames[i], file)
-			*given[i] = true
+		if file == nil {
+			continue
+		}
+		d.add(stdioNames[i], file)
+		*given[i] = true
+		var st unix.Stat_t
+		if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+			return fmt.Errorf("look at %s: %w", stdioNames[i], err)
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFIFO || int(st.Uid) == user {
+			continue
+		}
+		if err := unix.Fchown(int(file.Fd()), user, -1); err != nil {
+			return fmt.Errorf("give %s to the process' user: %w", stdioNames[i], err)
 		}
 	}
+	return nil
 }
 
 // namespaces opens those that the spec joins, and makes sure that they are what it says.

@@ -18,8 +18,13 @@ func (n *Native) prepareExec(d *delivery, r ExecRequest) (Facts, error) {
 	}
 	d.add(fdContainer, r.PIDFD)
 	d.addAll(r.Cgroups)
-	d.stdio(&f, r.Stdin, r.Stdout, r.Stderr)
 	var err error
+	if !r.Process.Terminal {
+		user := hostID(r.Spec.Linux.UIDMappings, r.Process.User.UID)
+		if err = d.stdio(&f, user, r.Stdin, r.Stdout, r.Stderr); err != nil {
+			return f, err
+		}
+	}
 	if f.Filter, f.FilterFlags, err = n.filters.get(r.Spec.Linux.Seccomp); err != nil {
 		return f, err
 	}
