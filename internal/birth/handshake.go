@@ -124,8 +124,10 @@ func (f *Failure) Unwrap() error { return f.Errno }
 func Await(c Conn) (Event, error) {
 	msg, fds, err := c.Recv(reportSize)
 	reset := errors.Is(err, unix.ECONNRESET)
-	if reset {
-		// It ended without reading all that was sent. The kernel says so before it gives out what had been reported.
+	if reset || errors.Is(err, io.EOF) {
+		// Once more, as a report may be there in spite of either. Of a process that ended without reading all that was sent,
+		// the kernel says so first. And it may say that the other side has gone when a report and the end arrive between its
+		// look at the queue, then empty, and its look at the other side.
 		msg, fds, err = c.Recv(reportSize)
 	}
 	switch {

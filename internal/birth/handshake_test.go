@@ -116,11 +116,12 @@ func TestAwait(t *testing.T) {
 		return b
 	}
 	for name, c := range map[string]struct {
-		msg  []byte
-		fds  []*os.File
-		err  error
-		want Event
-		text string // of the error
+		early error // before the message
+		msg   []byte
+		fds   []*os.File
+		err   error
+		want  Event
+		text  string // of the error
 	}{
 		"executed":                  {err: io.EOF, want: Event{State: Executed}},
 		"resting":                   {msg: word(resting, 0, 0), want: Event{State: Resting}},
@@ -130,11 +131,13 @@ func TestAwait(t *testing.T) {
 		"short":                     {msg: word(resting, 0), text: "wait for the new process: a report of 8 bytes that means nothing"},
 		"unknown":                   {msg: word(9, 0, 0), text: "wait for the new process: a report of 12 bytes that means nothing"},
 		"a failure with descriptor": {msg: word(failed, 1, 1), fds: []*os.File{nil}, text: "wait for the new process: a report of 12 bytes that means nothing"},
+		"resting after all":         {early: io.EOF, msg: word(resting, 0, 0), want: Event{State: Resting}},
+		"failed, then reset":        {early: unix.ECONNRESET, msg: word(failed, 7, uint32(unix.EPERM)), text: "step 7: operation not permitted"},
 		"error":                     {err: unix.ENOMEM, text: "wait for the new process: cannot allocate memory"},
-		"reset":                     {err: unix.ECONNRESET, text: "wait for the new process: it ended before it had read its program: connection reset by peer"},
+		"reset":                     {early: unix.ECONNRESET, err: io.EOF, text: "wait for the new process: it ended before it had read its program: connection reset by peer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, err := Await(&scripted{c.msg, c.fds, c.err})
+			e, err := Await(&scripted{c.early, c.msg, c.fds, c.err})
 			if c.text != "" {
 				if err == nil || err.Error() != c.text {
 					t.Errorf("error %v, want %q", err, c.text)
@@ -148,16 +151,21 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// scripted receives one thing, and then the end.
+// scripted receives one thing, after an error if there is one, and then the end.
 type scripted struct {
-	msg []byte
-	fds []*os.File
-	err error
+	early error
+	msg   []byte
+	fds   []*os.File
+	err   error
 }
 
 func (s *scripted) Send([]byte, ...*os.File) error { return s.err }
 
 func (s *scripted) Recv(int) ([]byte, []*os.File, error) {
+	if err := s.early; err != nil {
+		s.early = nil
+		return nil, nil, err
+	}
 	msg, fds, err := s.msg, s.fds, s.err
 	*s = scripted{err: io.EOF}
 	return msg, fds, err
@@ -228,7 +236,7 @@ func TestOverFdconn(t *testing.T) {
 			if err := ours.SetDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
-			cmd := &exec.Cmd{Path: "/proc/self/fd/" + itoa(int(f.Fd())), Args: []string{"hull-init"}, ExtraFiles: []*os.File{theirs}}
+			cmd := &exec.Cmd{Path: path(f), Args: []string{"hull-init"}, ExtraFiles: []*os.File{theirs}}
 			err = cmd.Start()
 			theirs.Close()
 			if err != nil {
@@ -269,7 +277,7 @@ func BenchmarkBirth(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		cmd := &exec.Cmd{Path: "/proc/self/fd/" + itoa(int(f.Fd())), Args: []string{"hull-init"}, ExtraFiles: []*os.File{theirs}}
+		cmd := &exec.Cmd{Path: path(f), Args: []string{"hull-init"}, ExtraFiles: []*os.File{theirs}}
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}

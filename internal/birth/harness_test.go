@@ -2,6 +2,7 @@ package birth
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -125,18 +126,22 @@ func startOn(t *testing.T, arch linux.Arch, attr *syscall.SysProcAttr, prepare f
 			t.Fatal(err)
 		}
 		defer f.Close()
-		p.cmd = &exec.Cmd{Path: "/proc/self/fd/" + itoa(int(f.Fd())), Args: []string{"hull-init"}}
+		p.cmd = &exec.Cmd{Path: path(f), Args: []string{"hull-init"}}
 		p.run(theirs, attr)
 		return p
 	}
-	path := filepath.Join(t.TempDir(), "hull-init")
-	if err := os.WriteFile(path, initELF(arch), 0o700); err != nil {
+	file := filepath.Join(t.TempDir(), "hull-init")
+	if err := os.WriteFile(file, initELF(arch), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(emulator(t, arch), path)
+	p.cmd = exec.Command(emulator(t, arch), file)
 	p.run(theirs, attr)
 	return p
 }
+
+// path is by which os/exec can run a file of ours. It is not below /proc/self: between fork and execve that is the child,
+// and os/exec moves the child's descriptors about.
+func path(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
 
 func (p *process) run(socket *os.File, attr *syscall.SysProcAttr) {
 	p.t.Helper()
@@ -151,6 +156,9 @@ func (p *process) run(socket *os.File, attr *syscall.SysProcAttr) {
 		if p.cmd.ProcessState == nil {
 			p.cmd.Process.Kill()
 			p.cmd.Wait()
+		}
+		if p.t.Failed() {
+			p.t.Logf("hull-init was process %d: %v", p.cmd.ProcessState.Pid(), p.cmd.ProcessState)
 		}
 	})
 }

@@ -318,8 +318,13 @@ func TestExecThroughPath(t *testing.T) {
 func TestNoSocket(t *testing.T) {
 	onEach(t, func(t *testing.T, arch linux.Arch) {
 		dir := t.TempDir()
-		path := filepath.Join(dir, "hull-init")
-		if err := os.WriteFile(path, initELF(arch), 0o700); err != nil {
+		elf, err := Memfd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer elf.Close()
+		foreign := filepath.Join(dir, "hull-init")
+		if err := os.WriteFile(foreign, initELF(arch), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		file, err := os.Create(filepath.Join(dir, "file"))
@@ -328,9 +333,9 @@ func TestNoSocket(t *testing.T) {
 		}
 		defer file.Close()
 		for _, extra := range [][]*os.File{nil, {file}} {
-			cmd := exec.Command(path)
+			cmd := exec.Command(path(elf))
 			if arch != linux.Native {
-				cmd = exec.Command(emulator(t, arch), path)
+				cmd = exec.Command(emulator(t, arch), foreign)
 			}
 			cmd.ExtraFiles = extra
 			cmd.Run()
