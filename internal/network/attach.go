@@ -162,25 +162,42 @@ func (n *Network) makeClaims(back *undo.Stack, l *lease, keep bool) error {
 	return err
 }
 
-// makeVeth carries out the plan: the pair, the host's end, the Pod's. Addresses, neighbours and routes go with the link.
+// makeVeth carries out the plan: the pair, the Pod's end, the host's. Addresses, neighbours and routes go with the link.
 func (n *Network) makeVeth(back *undo.Stack, l *lease, ns *os.File) error {
 	w := n.wiring(l)
 	if err := back.Push(fpVeth, "delete veth "+l.Interface, func(context.Context) error { return n.deleteEnd(l) }); err != nil {
 		return err
 	}
-	if err := n.host.Use(func(c *rtnl.Conn) error { return n.wireHost(c, w, l, ns) }); err != nil {
+	if err := n.host.Use(func(c *rtnl.Conn) error {
+		if err := c.Do(w.makeVeth(int(ns.Fd()))); err != nil {
+			return err
+		}
+		k, err := c.Link(rtnl.LinkByName(w.host))
+		l.index = k.Index
+		return err
+	}); err != nil {
 		return err
 	}
 	if err := fpPod.Hit(); err != nil {
 		return err
 	}
-	if err := wirePod(w, ns); err != nil {
+	c, err := rtnl.OpenAt(ns)
+	if err != nil {
 		return err
 	}
-	return n.host.Use(func(c *rtnl.Conn) error {
-		_, err := c.Link(rtnl.LinkByIndex(l.index))
+	defer c.Close()
+	index, err := wirePod(c, w)
+	if err != nil {
 		return err
-	})
+	}
+	if err := fpHost.Hit(); err != nil {
+		return err
+	}
+	if err := n.host.Use(func(c *rtnl.Conn) error { return c.DoAll(w.hostSide(l.index)) }); err != nil {
+		return err
+	}
+	_, err = c.Link(rtnl.LinkByIndex(index)) // asking makes it ready
+	return err
 }
 
 func (n *Network) wiring(l *lease) wiring {
@@ -192,35 +209,15 @@ func (n *Network) wiring(l *lease) wiring {
 	return w
 }
 
-func (n *Network) wireHost(c *rtnl.Conn, w wiring, l *lease, ns *os.File) error {
-	if err := c.Do(w.makeVeth(int(ns.Fd()))); err != nil {
-		return err
-	}
-	k, err := c.Link(rtnl.LinkByName(w.host))
-	if err != nil {
-		return err
-	}
-	l.index = k.Index
-	if err := fpHost.Hit(); err != nil {
-		return err
-	}
-	return c.DoAll(w.hostSide(k.Index))
-}
-
-func wirePod(w wiring, ns *os.File) error {
-	c, err := rtnl.OpenAt(ns)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func wirePod(c *rtnl.Conn, w wiring) (index int32, err error) {
 	if err := c.Do(rtnl.LoopbackUp()); err != nil {
-		return err
+		return 0, err
 	}
 	k, err := c.Link(rtnl.LinkByName(podInterface))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return c.DoAll(w.podSide(k.Index))
+	return k.Index, c.DoAll(w.podSide(k.Index))
 }
 
 // makeForwards lets host ports reach the Pod. What UDP remembers of the time before would still go where it went then.

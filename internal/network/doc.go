@@ -8,13 +8,19 @@
 //
 //	Pod                                                     host
 //	eth0  10.88.0.5/32  fdab::5/128                         hull1a2b9f86d08   group = instance
-//	default via 169.254.1.1 onlink   ── veth ──►            10.88.0.5 dev hull1a2b9f86d08
-//	default via fe80::… (host's end)                        fdab::5   dev hull1a2b9f86d08
+//	default via 169.254.1.1 onlink   ── veth ──►            10.88.0.5 dev hull1a2b9f86d08 src 10.88.0.1
+//	default via fe80::… onlink                              fdab::5   dev hull1a2b9f86d08 src fdab::1
 //
-// The host's end has the first address of each pool, so that the host has something to speak to its Pods with even when
-// it has no other network. The device group of every host end is the instance read as a number: it is set by the very
-// message that makes the link, so a link is never without an owner; it is what the nftables rules match, and one message
-// removes a group. The alias says the rest: instance, sandbox ID and addresses.
+//	                                                        hull1a2b3c4d      10.88.0.1/32  fdab::1/128
+//	                                                        unreachable 10.88.0.0/16, fdab::/64
+//
+// Both gateways are nobody's addresses: neighbour entries name the host's end. The host speaks to its Pods from the first
+// address of each pool, which is on a link of its own that leads nowhere: so it has one even when it has no other network,
+// and Pods always see the same. The unreachable routes refuse what is sent to an address that no Pod has.
+//
+// The device group of every link is the instance read as a number: it is set by the very message that makes the link, so
+// a link is never without an owner; it is what the nftables rules match, and one message removes a group. The alias says
+// the rest: instance, sandbox ID and addresses.
 //
 // # Deciding and doing
 //

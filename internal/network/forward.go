@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -31,8 +32,8 @@ const (
 	nftBuffer          = 4 << 20
 )
 
-func newForwarder(instance string, group uint32) (*forwarder, error) {
-	f := &forwarder{rules: newRuleset(instance, group), active: map[string]*lease{}}
+func newForwarder(instance string, group uint32, hostIPs []netip.Addr) (*forwarder, error) {
+	f := &forwarder{rules: newRuleset(instance, group, hostIPs), active: map[string]*lease{}}
 	if err := f.connect(); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/network/rtnl"
@@ -43,6 +44,8 @@ const (
 	goldenID       = "9f86d081884c7d659a2feaa0c55ad015"
 )
 
+var goldenHost = []netip.Addr{netip.MustParseAddr("10.88.0.1"), netip.MustParseAddr("fd12:3456::1")}
+
 func goldenLease() *lease {
 	return &lease{Version: leaseVersion, ID: goldenID, Name: "default/web", IPv4: netip.MustParseAddr("10.88.0.5"), IPv6: netip.MustParseAddr("fd12:3456::5"),
 		Interface: hostNames(goldenInstance, goldenID)[0],
@@ -64,12 +67,24 @@ func TestWiringIsThisListOfMessages(t *testing.T) {
 		{"wiring_ipv4_ports.txt", l.ips()[:1], true},
 	} {
 		w := wiring{instance: goldenInstance, id: l.ID, host: l.Interface, group: 0x1a2b3c4d, mtu: 1400, ips: tc.ips, localnet: tc.localnet,
-			hostIPs: []netip.Addr{netip.MustParseAddr("10.88.0.1"), netip.MustParseAddr("fd12:3456::1")}[:len(tc.ips)]}
+			hostIPs: goldenHost[:len(tc.ips)]}
 		const namespace, hostIndex, podIndex = 7, 42, 2
-		text := "on the host\n\n" + rtnl.Listing(append([]rtnl.Message{w.makeVeth(namespace)}, w.hostSide(hostIndex)...)) +
-			"\nin the sandbox\n\n" + rtnl.Listing(append([]rtnl.Message{rtnl.LoopbackUp()}, w.podSide(podIndex)...))
+		text := "on the host\n\n" + rtnl.Listing([]rtnl.Message{w.makeVeth(namespace)}) +
+			"\nin the sandbox\n\n" + rtnl.Listing(append([]rtnl.Message{rtnl.LoopbackUp()}, w.podSide(podIndex)...)) +
+			"\non the host\n\n" + rtnl.Listing(w.hostSide(hostIndex))
 		golden(t, tc.file, []byte(text))
 	}
+}
+
+func TestHomeIsThisListOfMessages(t *testing.T) {
+	h := home{instance: goldenInstance, group: 0x1a2b3c4d, ips: goldenHost}
+	p, err := newPool(netip.MustParsePrefix("10.88.0.0/16"), netip.MustParsePrefix("fd12:3456::/64"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msgs := []rtnl.Message{h.make()}
+	msgs = append(append(msgs, h.side(0, 40)...), h.side(1, 39)...)
+	golden(t, "home.txt", []byte(rtnl.Listing(append(msgs, poolRoutes(unix.RTM_NEWROUTE, p)...))))
 }
 
 // The rules as bytes: the same on every machine, and compared without root.
@@ -92,7 +107,7 @@ func TestRulesetIsThisListOfMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRuleset(goldenInstance, 0x1a2b3c4d)
+	r := newRuleset(goldenInstance, 0x1a2b3c4d, goldenHost)
 	if err := r.fill(conn, []*lease{goldenLease()}); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +122,7 @@ func TestRulesetReadByNft(t *testing.T) {
 	if err != nil {
 		t.Skip("nft is not installed: the rules are compared as bytes alone")
 	}
-	f, err := newForwarder(goldenInstance, 0x1a2b3c4d)
+	f, err := newForwarder(goldenInstance, 0x1a2b3c4d, goldenHost)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,6 +76,9 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 	if err := n.choosePool(); err != nil {
 		return n, err
 	}
+	if n.table, err = newForwarder(cfg.Instance, n.group, n.pool.addresses(hostNumber)); err != nil {
+		return n, err
+	}
 	if err := n.adopt(); err != nil {
 		return n, err
 	}
@@ -91,9 +94,6 @@ func (n *Network) openSockets() (err error) {
 		return err
 	}
 	if n.watch, err = rtnl.Watch(n.linkExists, n.log); err != nil {
-		return err
-	}
-	if n.table, err = newForwarder(n.cfg.Instance, n.group); err != nil {
 		return err
 	}
 	if n.track, err = netlink.NewHandle(unix.NETLINK_NETFILTER); err != nil {
@@ -223,24 +223,52 @@ func (n *Network) ownLinks() ([]rtnl.Link, error) {
 		all, err = c.Links()
 		return err
 	})
-	return slices.DeleteFunc(all, func(k rtnl.Link) bool { return k.Group != n.group }), err
+	home := n.home().names()
+	return slices.DeleteFunc(all, func(k rtnl.Link) bool { return k.Group != n.group || slices.Contains(home, k.Name) }), err
+}
+
+func (n *Network) home() home {
+	return home{instance: n.cfg.Instance, group: n.group, ips: n.pool.addresses(hostNumber)}
+}
+
+// makeHome makes the host's own link and the routes that hold the pools together, as far as they are not there. Addresses
+// of an earlier pool stay: routes to Pods that have theirs from it name them.
+func (n *Network) makeHome(c *rtnl.Conn) error {
+	h := n.home()
+	msgs := []rtnl.Message{h.make()}
+	for i, name := range h.names() {
+		if err := doNew(c, msgs); err != nil {
+			return err
+		}
+		k, err := c.Link(rtnl.LinkByName(name))
+		if err != nil {
+			return err
+		}
+		if k.Group != n.group {
+			return fmt.Errorf("link %s is somebody else's: %w", name, errdefs.ErrFailedPrecondition)
+		}
+		msgs = h.side(i, k.Index)
+	}
+	return doNew(c, append(msgs, poolRoutes(unix.RTM_NEWROUTE, n.pool)...))
+}
+
+// doNew sends messages that make what may be there.
+func doNew(c *rtnl.Conn, msgs []rtnl.Message) error {
+	for _, m := range msgs {
+		if err := c.Do(m); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Repair puts back what others may have removed and what is needed for all Pods: forwarding, the nftables table, the
-// routes that keep the pools together.
+// host's own link and the routes that hold the pools together.
 func (n *Network) Repair(context.Context) error {
 	if err := n.table.install(); err != nil {
 		return err
 	}
-	err := n.host.Use(func(c *rtnl.Conn) error {
-		for _, m := range poolRoutes(unix.RTM_NEWROUTE, n.pool) {
-			if err := c.Do(m); err != nil && !errors.Is(err, unix.EEXIST) {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := n.host.Use(n.makeHome); err != nil {
 		return err
 	}
 	if err := n.sys.forward4(n.log); err != nil {

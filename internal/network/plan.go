@@ -12,7 +12,7 @@ import (
 )
 
 // gateway4 is where a Pod sends everything: a link-local address that nobody has and nobody needs to have, because its
-// permanent neighbour entry names the host's end.
+// permanent neighbour entry names the host's end. The gateway of IPv6 is the same thing, in the form that fits the link.
 var gateway4 = netip.AddrFrom4([4]byte{169, 254, 1, 1})
 
 // wiring is all that a sandbox's veth is decided from.
@@ -26,102 +26,170 @@ type wiring struct {
 	localnet     bool         // 127.0.0.1 of the host reaches this Pod's host ports
 }
 
-// makeVeth makes both ends in one message, the Pod's inside its namespace. The host's end is up from the start; the Pod's
-// cannot be made up. A single queue: a veth has no queueing discipline that would use more, and each costs memory.
+// makeVeth makes both ends in one message, the Pod's inside its namespace, both down. A single queue: a veth has no
+// queueing discipline that would use more, and each costs memory.
 func (w wiring) makeVeth(netns int) rtnl.Message {
 	podMAC, hostMAC := macs(w.id)
-	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	link.Flags, link.Change = unix.IFF_UP, unix.IFF_UP
-	body := append([]nl.NetlinkRequestData{link}, w.end(w.host, hostMAC)...)
-	body = append(body, nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(w.group)))
-
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
-	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
-	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
-	for _, a := range w.end(podInterface, podMAC) {
-		peer.AddChild(a)
-	}
-	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(netns)))
-	return rtnl.New(unix.RTM_NEWLINK, rtnl.Create, append(body, info), "make veth %s with %s in the sandbox's namespace", w.host, podInterface)
+	peer := append(end(podInterface, podMAC, w.mtu), nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(netns))))
+	body := append(end(w.host, hostMAC, w.mtu), nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(w.group)))
+	return veth(body, peer, "make veth %s with %s in the sandbox's namespace", w.host, podInterface)
 }
 
-func (w wiring) end(name string, mac net.HardwareAddr) []nl.NetlinkRequestData {
+func veth(attrs, peer []nl.NetlinkRequestData, what string, args ...any) rtnl.Message {
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	other := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(other, unix.AF_UNSPEC)
+	for _, a := range peer {
+		other.AddChild(a)
+	}
+	body := append([]nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, attrs...)
+	return rtnl.New(unix.RTM_NEWLINK, rtnl.Create, append(body, info), what, args...)
+}
+
+func end(name string, mac net.HardwareAddr, mtu int) []nl.NetlinkRequestData {
 	attrs := []nl.NetlinkRequestData{
 		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
-		nl.NewRtAttr(unix.IFLA_ADDRESS, mac),
 		nl.NewRtAttr(unix.IFLA_NUM_TX_QUEUES, nl.Uint32Attr(1)),
 		nl.NewRtAttr(unix.IFLA_NUM_RX_QUEUES, nl.Uint32Attr(1)),
 	}
-	if w.mtu > 0 {
-		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(w.mtu))))
+	if mac != nil {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
+	}
+	if mtu > 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
 	}
 	return attrs
 }
 
-// hostSide is what the host's end gets once its index is known. The routes come last: before them nothing can be sent.
-func (w wiring) hostSide(index int32) []rtnl.Message {
-	podMAC, _ := macs(w.id)
-	msgs := []rtnl.Message{w.settings(index)}
-	for i, ip := range w.ips {
+// podSide is what is done inside the sandbox once eth0's index there is known. Its link-local address is given and not
+// made by the kernel, which would try it out for a second first.
+func (w wiring) podSide(index int32) []rtnl.Message {
+	podMAC, hostMAC := macs(w.id)
+	var msgs []rtnl.Message
+	for _, ip := range w.ips {
+		if ip.Is6() {
+			msgs = append(msgs, settings{index: index, name: podInterface, noLinkLocal: true}.message())
+		}
+	}
+	msgs = append(msgs, rtnl.LinkUp(index, podInterface))
+	for _, ip := range w.ips {
+		gw := gateway4
+		if ip.Is6() {
+			gw = linkLocal(hostMAC)
+			msgs = append(msgs, addAddress(index, podInterface, netip.PrefixFrom(linkLocal(podMAC), 64)))
+		}
 		msgs = append(msgs,
-			addAddress(index, w.host, w.hostIPs[i]),
-			addNeighbour(index, w.host, ip, podMAC),
-			addRoute(index, w.host, netip.PrefixFrom(ip, ip.BitLen()), netip.Addr{}))
+			addAddress(index, podInterface, single(ip)),
+			addNeighbour(index, podInterface, gw, hostMAC),
+			addRoute(index, podInterface, netip.PrefixFrom(unspecified(ip), 0), gw, netip.Addr{}))
 	}
 	return msgs
 }
 
-// The keys of one interface's IPv4 settings (linux/ip.h) in IFLA_INET_CONF.
+// hostSide is what the host's end gets, after the other: so it has a carrier the moment that it is up. It has no address,
+// not even a link-local one: each would be several more routes in the host's one table, all of which the kernel goes
+// through whenever a link comes up. The routes come last: before them nothing can be sent.
+func (w wiring) hostSide(index int32) []rtnl.Message {
+	podMAC, _ := macs(w.id)
+	set := settings{index: index, name: w.host, alias: alias(w.instance, w.id, w.ips...), forwards: true, localnet: w.localnet}
+	for _, ip := range w.ips {
+		set.noLinkLocal = set.noLinkLocal || ip.Is6()
+	}
+	msgs := []rtnl.Message{set.message(), rtnl.LinkUp(index, w.host)}
+	for i, ip := range w.ips {
+		msgs = append(msgs,
+			addNeighbour(index, w.host, ip, podMAC),
+			addRoute(index, w.host, single(ip), netip.Addr{}, w.hostIPs[i]))
+	}
+	return msgs
+}
+
+// settings are of one link, all in one message.
+type settings struct {
+	index       int32
+	name, alias string
+	forwards    bool // is a host's end: forwards, and never tells Pods of better routes
+	localnet    bool // may carry what is from or to 127.0.0.0/8
+	noLinkLocal bool // the kernel gives it no IPv6 address of its own
+}
+
+// The keys of one interface's settings: IPv4's (linux/ip.h) in IFLA_INET_CONF, and IPv6's.
 const (
 	inetConf          = 1 // IFLA_INET_CONF itself
 	confForwarding    = 1
 	confSendRedirects = 6
 	confRouteLocalnet = 26
+	inet6AddrGenMode  = 8 // IFLA_INET6_ADDR_GEN_MODE
 )
 
-func (w wiring) settings(index int32) rtnl.Message {
+func (s settings) message() rtnl.Message {
 	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	link.Index = index
-	family := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
-	conf := family.AddRtAttr(unix.AF_INET, nil).AddRtAttr(inetConf, nil)
-	conf.AddRtAttr(confForwarding, nl.Uint32Attr(1))
-	conf.AddRtAttr(confSendRedirects, nl.Uint32Attr(0))
-	what := "forwarding"
-	if w.localnet {
-		conf.AddRtAttr(confRouteLocalnet, nl.Uint32Attr(1))
-		what += ", route_localnet"
+	link.Index = s.index
+	body := []nl.NetlinkRequestData{link}
+	what := "set " + s.name
+	if s.alias != "" {
+		body = append(body, nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(s.alias)))
+		what += ` alias "` + s.alias + `"`
 	}
-	name := alias(w.instance, w.id, w.ips...)
-	body := []nl.NetlinkRequestData{link, nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(name)), family}
-	return rtnl.New(unix.RTM_SETLINK, rtnl.Change, body, "set alias %q and %s of %s", name, what, w.host)
+	families := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
+	if s.forwards {
+		conf := families.AddRtAttr(unix.AF_INET, nil).AddRtAttr(inetConf, nil)
+		conf.AddRtAttr(confForwarding, nl.Uint32Attr(1))
+		conf.AddRtAttr(confSendRedirects, nl.Uint32Attr(0))
+		what += " forwarding 1 send_redirects 0"
+		if s.localnet {
+			conf.AddRtAttr(confRouteLocalnet, nl.Uint32Attr(1))
+			what += " route_localnet 1"
+		}
+	}
+	if s.noLinkLocal {
+		families.AddRtAttr(unix.AF_INET6, nil).AddRtAttr(inet6AddrGenMode, nl.Uint8Attr(nl.IN6_ADDR_GEN_MODE_NONE))
+		what += " addr_gen_mode none"
+	}
+	return rtnl.New(unix.RTM_SETLINK, rtnl.Change, append(body, families), "%s", what)
 }
 
-// podSide is what is done inside the sandbox once eth0's index there is known.
-func (w wiring) podSide(index int32) []rtnl.Message {
-	_, hostMAC := macs(w.id)
-	msgs := []rtnl.Message{rtnl.LinkUp(index, podInterface)}
-	for _, ip := range w.ips {
-		gw := gateway4
-		if ip.Is6() {
-			gw = linkLocal(hostMAC)
+// home is the host's own place among its Pods: a link that leads nowhere and has the first address of each pool, so that
+// the host has a source to speak from when it has no other network, and always the same.
+type home struct {
+	instance string
+	group    uint32
+	ips      []netip.Addr
+}
+
+// names are of the end that has the addresses, and of the other.
+func (h home) names() []string { return []string{"hull" + h.instance, "hull" + h.instance + "-"} }
+
+func (h home) make() rtnl.Message {
+	names, g := h.names(), nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(h.group))
+	return veth(append(end(names[0], nil, 0), g), append(end(names[1], nil, 0), g), "make %s for the host's own addresses", names[0])
+}
+
+// side is what one end gets once its index is known; what is there already may be refused with EEXIST.
+func (h home) side(i int, index int32) []rtnl.Message {
+	name := h.names()[i]
+	set := settings{index: index, name: name, alias: "hull " + h.instance + " host", noLinkLocal: len(h.ips) > 1}
+	msgs := []rtnl.Message{set.message(), rtnl.LinkUp(index, name)}
+	if i == 0 {
+		for _, ip := range h.ips {
+			msgs = append(msgs, addAddress(index, name, single(ip)))
 		}
-		msgs = append(msgs,
-			addAddress(index, podInterface, ip),
-			addNeighbour(index, podInterface, gw, hostMAC),
-			addRoute(index, podInterface, netip.PrefixFrom(unspecified(ip), 0), gw))
 	}
 	return msgs
 }
 
-func addAddress(index int32, dev string, ip netip.Addr) rtnl.Message {
-	addr := nl.NewIfAddrmsg(rtnl.Family(ip))
-	addr.Index, addr.Prefixlen = uint32(index), uint8(ip.BitLen())
+func addAddress(index int32, dev string, ip netip.Prefix) rtnl.Message {
+	addr := nl.NewIfAddrmsg(rtnl.Family(ip.Addr()))
+	addr.Index, addr.Prefixlen = uint32(index), uint8(ip.Bits())
 	body := []nl.NetlinkRequestData{addr,
-		nl.NewRtAttr(unix.IFA_LOCAL, ip.AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, ip.AsSlice())}
-	if ip.Is6() {
-		// Usable at once, and no second route for what has one.
-		body = append(body, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NODAD|unix.IFA_F_NOPREFIXROUTE)))
+		nl.NewRtAttr(unix.IFA_LOCAL, ip.Addr().AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, ip.Addr().AsSlice())}
+	if ip.Addr().Is6() {
+		flags := uint32(unix.IFA_F_NODAD) // usable at once
+		if ip.IsSingleIP() {
+			flags |= unix.IFA_F_NOPREFIXROUTE // and no second route to it
+		}
+		body = append(body, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
 	}
 	return rtnl.New(unix.RTM_NEWADDR, rtnl.Create, body, "add address %s to %s", ip, dev)
 }
@@ -136,8 +204,9 @@ func addNeighbour(index int32, dev string, ip netip.Addr, mac net.HardwareAddr) 
 	return rtnl.New(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body, "add neighbour %s at %s on %s", ip, mac, dev)
 }
 
-// addRoute adds a route to dst through dev, by a gateway that is on the link although no address says so.
-func addRoute(index int32, dev string, dst netip.Prefix, gw netip.Addr) rtnl.Message {
+// addRoute adds a route to dst through dev: by a gateway that is on the link although no address says so, or from a source
+// of the host's.
+func addRoute(index int32, dev string, dst netip.Prefix, gw, src netip.Addr) rtnl.Message {
 	rt := nl.NewRtMsg()
 	rt.Family, rt.Dst_len = uint8(rtnl.Family(dst.Addr())), uint8(dst.Bits())
 	rt.Protocol, rt.Scope = unix.RTPROT_STATIC, unix.RT_SCOPE_LINK
@@ -152,9 +221,15 @@ func addRoute(index int32, dev string, dst netip.Prefix, gw netip.Addr) rtnl.Mes
 		body = append(body, nl.NewRtAttr(unix.RTA_GATEWAY, gw.AsSlice()))
 		what += " by " + gw.String()
 	}
+	if src.IsValid() {
+		body = append(body, nl.NewRtAttr(unix.RTA_PREFSRC, src.AsSlice()))
+		what += " from " + src.String()
+	}
 	body = append(body, nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
 	return rtnl.New(unix.RTM_NEWROUTE, rtnl.Create, body, "%s to %s", what, dev)
 }
+
+func single(ip netip.Addr) netip.Prefix { return netip.PrefixFrom(ip, ip.BitLen()) }
 
 func unspecified(ip netip.Addr) netip.Addr {
 	if ip.Is4() {

@@ -21,8 +21,8 @@ import (
 //	chain output      nat: to an address of the host, ::1 apart → ports
 //	chain ports       dnat by map: first (address, protocol, port), then (protocol, port)
 //	chain postrouting nat
-//	    source and destination the same Pod    masquerade   it spoke to its own host port
-//	    from 127.0.0.0/8 to G                  masquerade
+//	    source and destination the same Pod    from the host's address   it spoke to its own host port
+//	    from 127.0.0.0/8 to G                  from the host's address
 //	    from G to elsewhere                    masquerade
 //	chain refuse      output: ::1 and a host port → refused, as IPv6 has no route_localnet
 //
@@ -45,7 +45,7 @@ const (
 
 func tableName(instance string) string { return "hull_" + instance }
 
-func newRuleset(instance string, group uint32) *ruleset {
+func newRuleset(instance string, group uint32, hostIPs []netip.Addr) *ruleset {
 	t := &nftables.Table{Name: tableName(instance), Family: nftables.TableFamilyINet}
 	r := &ruleset{table: t}
 	guard := r.base("guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw)
@@ -81,12 +81,14 @@ func newRuleset(instance string, group uint32) *ruleset {
 		r.rule(ports, f.is(), loadPort(1), r.lookup(setPorts+f.suffix), f.dnat())
 	}
 
-	masquerade := []expr.Any{&expr.Masq{FullyRandom: true}}
-	for _, f := range []inet{inet4, inet6} {
-		r.rule(post, f.is(), f.loadSource(1), f.loadDestination(f.after(1)), r.contains(setHairpin+f.suffix), masquerade)
+	for i, ip := range hostIPs {
+		f := []inet{inet4, inet6}[i]
+		r.rule(post, f.is(), f.loadSource(1), f.loadDestination(f.after(1)), r.contains(setHairpin+f.suffix), f.snat(ip))
+		if ip.Is4() {
+			r.rule(post, groupIs(expr.MetaKeyOIFGROUP, expr.CmpOpEq, group), f.is(), f.source(loopback4), f.snat(ip))
+		}
 	}
-	r.rule(post, groupIs(expr.MetaKeyOIFGROUP, expr.CmpOpEq, group), inet4.is(), inet4.source(loopback4), masquerade)
-	r.rule(post, from, groupIs(expr.MetaKeyOIFGROUP, expr.CmpOpNeq, group), masquerade)
+	r.rule(post, from, groupIs(expr.MetaKeyOIFGROUP, expr.CmpOpNeq, group), []expr.Any{&expr.Masq{FullyRandom: true}})
 
 	toLoopback := [][]expr.Any{inet6.is(), inet6.destination(netip.MustParsePrefix("::1/128")), loadPort(1), r.contains(setRefused)}
 	r.rule(refuse, append(toLoopback, protocolIs(unix.IPPROTO_TCP), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})...)
@@ -182,6 +184,13 @@ func (f inet) within(offset uint32, p netip.Prefix) []expr.Any {
 
 func (f inet) dnat() []expr.Any {
 	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(f.proto), RegAddrMin: 1, RegProtoMin: f.after(1)}}
+}
+
+func (f inet) snat(ip netip.Addr) []expr.Any {
+	return []expr.Any{
+		&expr.Immediate{Register: 1, Data: ip.AsSlice()},
+		&expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(f.proto), RegAddrMin: 1, FullyRandom: true},
+	}
 }
 
 func equal(data []byte) *expr.Cmp { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }
