@@ -58,18 +58,21 @@ func OnePipe() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "pipe"), nil
 }
 
-// PipeFull tells whether a pipe, of which only the reading end is at hand, would make its writers wait.
-func PipeFull(fd int) (bool, error) {
-	w, err := unix.Open(ownFD(fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+// PipeHolds is how many bytes are in a pipe.
+func PipeHolds(fd int) (int, error) {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
 	if err != nil {
-		return false, fmt.Errorf("open the writing end of a pipe: %w", err)
+		return 0, fmt.Errorf("ask how much is in a pipe: %w", err)
 	}
-	defer unix.Close(w)
-	events, err := Poll(w, unix.POLLOUT)
-	if err != nil {
-		return false, fmt.Errorf("ask a pipe for room: %w", err)
+	return n, nil
+}
+
+// GrowPipe makes room for n bytes in a pipe, or for one piece of any size in each 4 KiB of it.
+func GrowPipe(fd, n int) error {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, n); err != nil {
+		return fmt.Errorf("grow a pipe to %d bytes: %w", n, err)
 	}
-	return events&unix.POLLOUT == 0, nil
+	return nil
 }
 
 func ownFD(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }

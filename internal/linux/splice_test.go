@@ -47,7 +47,7 @@ func TestOnePipeSpliceTee(t *testing.T) {
 	}
 }
 
-func TestPipeFull(t *testing.T) {
+func TestPipeHolds(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -58,16 +58,16 @@ func TestPipeFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, 4096); err != nil {
+	if err := GrowPipe(fd, 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	if full, err := PipeFull(fd); full || err != nil {
-		t.Errorf("an empty pipe: %v, %v", full, err)
-	}
-	if _, err := w.Write(make([]byte, 4096)); err != nil {
+	if _, err := w.Write(make([]byte, 200<<10)); err != nil {
 		t.Fatal(err)
 	}
-	if full, err := PipeFull(fd); !full || err != nil {
-		t.Errorf("a full pipe: %v, %v", full, err)
+	if n, err := PipeHolds(fd); n != 200<<10 || err != nil {
+		t.Errorf("holds %d, %v", n, err)
+	}
+	if events, err := Poll(fd, unix.POLLIN|unix.POLLOUT); events != unix.POLLIN || err != nil {
+		t.Errorf("events %x, %v", events, err)
 	}
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/hull-pods/hull/internal/linux"
 )
 
+// pieces is of how many pieces a line can be put together: slots of the largest pipe that every kernel gives.
+const pieces = 256
+
 // retryAfter is when a write that failed is tried again. The kernel has no event for room on a disk.
 const retryAfter = time.Second
 
@@ -174,6 +177,11 @@ func (c *Collector) take() (*kit, error) {
 		c.kits <- nil
 		return nil, fmt.Errorf("make a pipe to look through: %w", err)
 	}
+	if err := linux.GrowPipe(k.peek[1], pieces<<12); err != nil {
+		k.close()
+		c.kits <- nil
+		return nil, err
+	}
 	return k, nil
 }
 
@@ -190,12 +198,14 @@ func (k *kit) close() {
 	unix.Close(k.peek[1])
 }
 
-// look copies what is at the start of a pipe, up to a chunk, without taking it out. No bytes are the pipe's end; an error
-// that is unix.EAGAIN says that it is empty.
-func (k *kit) look(fd int) ([]byte, error) {
-	n, err := linux.Tee(fd, k.peek[1], chunk)
-	if err != nil || n == 0 {
-		return nil, err
+// look copies the first n bytes of a pipe, or what there is, without taking them out.
+func (k *kit) look(fd, n int) ([]byte, error) {
+	n, err := linux.Tee(fd, k.peek[1], n)
+	if errors.Is(err, unix.EAGAIN) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("copy from the in-flight pipe: %w", err)
 	}
 	for got := 0; got < n; {
 		m, err := unix.Read(k.peek[0], k.raw[got:n])
@@ -203,7 +213,7 @@ func (k *kit) look(fd int) ([]byte, error) {
 		case err == unix.EINTR:
 		case err != nil:
 			k.broken = true
-			return nil, fmt.Errorf("read what was copied from a pipe: %w", err)
+			return nil, fmt.Errorf("read what was copied from the in-flight pipe: %w", err)
 		default:
 			got += m
 		}
@@ -211,7 +221,7 @@ func (k *kit) look(fd int) ([]byte, error) {
 	return k.raw[:n], nil
 }
 
-// drain takes n bytes out of a pipe, or all if there are less.
+// drain takes n bytes out of a pipe.
 func (c *Collector) drain(fd, n int) error {
 	null := int(c.null.Fd())
 	for n > 0 {

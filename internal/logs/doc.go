@@ -10,37 +10,39 @@
 // # Writing, exactly once
 //
 // The daemon may be killed at any instruction, and the next one goes on. What survives: the pipes (the keeper has
-// duplicates), the file, and a page in a small mapped file, the record. The in-flight pipe is empty but during a batch:
+// duplicates), the file, and a page in a small mapped file, the record. Each stream has an in-flight pipe beside the
+// container's own. A byte is in the container's pipe, or in the in-flight pipe, or in the file and marked as such:
 //
-//	container ──► pipe ──splice──► in-flight pipe ──► nothing
-//	                │ tee             (the bytes of one batch)
-//	                └──► format ──► file
+//	container ──► pipe ──splice──► in-flight pipe ──splice──► nothing
+//	                                      │ tee
+//	                                      └──► format ──► file
 //
-//	 1  look     tee the start of the container's pipe, up to 16 KiB, and cut after the last newline
-//	 2  note     in the record: stream, time, the file and its size; then phase = noted
-//	 3  splice   exactly those bytes into the in-flight pipe: all of them or none, whenever the process dies
+//	 1  fill     splice what the container's pipe has into the in-flight pipe: bytes move, or they do not, whenever the
+//	             process dies; nobody has to remember anything
+//	 2  look     tee the start of the in-flight pipe, up to 16 KiB, and cut after the last newline: that is the batch
+//	 3  note     in the record: stream, length, time, how much is in flight, the file and its size; then phase = noted
 //	 4  write    the lines, at the noted offset
 //	 5  mark     phase = written
-//	 6  drain    the in-flight pipe
+//	 6  drain    the batch out of the in-flight pipe
 //	 7  clear    phase = idle
 //
-// After a crash the record says what is left to do: noted and the in-flight pipe empty, clear: the bytes are still in the
-// container's pipe. Noted and not empty, do 4 again, with the same bytes, the same time and the same offset, which makes the
-// same file whether it was done in part, wholly or not at all. Written, do 6 again. The file is never truncated: somebody
-// may be reading it. Was it renamed meanwhile, by whoever rotates it, it is found by its inode.
+// After a crash the record says what is left to do. Noted: do 4 again, with the same bytes, the same time and the same
+// offset, which makes the same file whether it was done in part, wholly or not at all. Written: do 6 again, to where the
+// pipe holds what it held less the batch. There is one batch at a time for each file. The file is never truncated:
+// somebody may be reading it. Was it renamed meanwhile, by whoever rotates it, it is found by its inode.
 //
-// A line that has no newline yet stays in the container's pipe and costs nothing here, unless it is 16 KiB long, or the
-// pipe is full, or the stream has ended: then it is written as a part.
+// A line that has no newline yet stays in flight, and is written as a part only when it is 16 KiB long, or the stream has
+// ended, or it came in more than 256 pieces, which is what the in-flight pipe can grow to. It must not stay in the
+// container's pipe: a write of more than fits into a pipe that is not empty wakes no epoll before it waits for room.
 //
-// A terminal cannot be looked at. Its output is first spliced into a second pipe that the keeper holds too, which takes the
-// place of the container's pipe in the above: bytes move whole there as well, so the same holds.
+// The same holds for a terminal, of which the master takes the place of the container's pipe.
 //
-// A full disk: the batch stays noted and in flight, the container's pipe fills, and its writers wait. The kernel has no
+// A full disk: the batch stays noted and in flight, the pipes fill, and the container's writers wait. The kernel has no
 // event for room on a disk, so the write is tried again by a timer.
 //
 // # What a container costs
 //
-// Descriptors, in the daemon four: stdout, stderr, the in-flight pipe (one descriptor for both its ends), the file (with a
-// terminal: the terminal, the line pipe, the in-flight pipe, the file); in the keeper the first three. Memory: some hundred
-// bytes and one page of the record's file. Buffers and goroutines exist only while there is something to write.
+// Descriptors, in the daemon five: stdout, stderr, an in-flight pipe for each (one descriptor for both its ends), the file;
+// with a terminal three: the terminal, the in-flight pipe, the file. In the keeper the same but for the file. Memory: some
+// hundred bytes and one page of the record's file. Buffers and goroutines exist only while there is something to write.
 package logs

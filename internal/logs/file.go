@@ -131,7 +131,7 @@ func (w *Writer) find(b batch) (batch, error) {
 	if err != nil {
 		return b, err
 	}
-	at.stream, at.at = b.stream, b.at
+	at.stream, at.length, at.held, at.at = b.stream, b.length, b.held, b.at
 	w.rec.note(at)
 	return at, nil
 }

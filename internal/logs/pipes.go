@@ -14,30 +14,33 @@ type Pipes struct {
 	Stdout, Stderr *os.File
 	// Ends are ours: what the keeper gets duplicates of before the clone, in this order, and what Open takes.
 	//
-	//	without a terminal: stdout, stderr, the in-flight pipe
-	//	with a terminal:    the line pipe, the in-flight pipe; the master of the terminal follows as the third when
-	//	                    there is one, and is added to the keeper's record then
+	//	without a terminal: stdout, stderr, the in-flight pipe of stdout, that of stderr
+	//	with a terminal:    the in-flight pipe; the master of the terminal follows as the second when there is one, and is
+	//	                    added to the keeper's record then
 	Ends []*os.File
 }
 
 // NewPipes makes the pipes of one container.
 func NewPipes(tty bool) (*Pipes, error) {
 	p := &Pipes{}
-	var err error
-	if tty {
-		err = p.addOne()
-	} else {
-		if p.Stdout, err = p.addPipe(); err == nil {
-			p.Stderr, err = p.addPipe()
-		}
-	}
-	if err == nil {
-		err = p.addOne()
-	}
-	if err != nil {
+	if err := p.add(tty); err != nil {
 		return nil, errors.Join(fmt.Errorf("make the pipes of a container's log: %w", err), p.CloseTheirs(), p.CloseOurs())
 	}
 	return p, nil
+}
+
+func (p *Pipes) add(tty bool) error {
+	if tty {
+		return p.addOne()
+	}
+	var err error
+	if p.Stdout, err = p.addPipe(); err != nil {
+		return err
+	}
+	if p.Stderr, err = p.addPipe(); err != nil {
+		return err
+	}
+	return errors.Join(p.addOne(), p.addOne())
 }
 
 func (p *Pipes) addPipe() (theirs *os.File, err error) {

@@ -47,7 +47,7 @@ func Read(ctx context.Context, path string, o Options, stdout, stderr io.Writer)
 		if err != nil {
 			return fmt.Errorf("find the end of %s: %w", path, err)
 		}
-		r.pos = at
+		r.pos, r.seen = at, at > 0
 		if !o.Follow {
 			r.lines = *o.Tail
 		}
@@ -85,7 +85,7 @@ type reader struct {
 	buf  []byte // read and not handled: at most one line without its newline, between calls
 	pos  int64  // of the end of buf in the file
 	skip bool   // the rest of the line is skipped
-	seen bool   // a line was understood
+	seen bool   // a line was understood, or the start of the file is not looked at
 	last time.Time
 }
 

@@ -19,11 +19,12 @@ import (
 //	 0  version of this layout
 //	 4  phase
 //	 8  stream: 0 stdout, 1 stderr
-//	12  0
+//	12  length of the batch in the in-flight pipe
 //	16  time of the batch, nanoseconds since 1970
 //	24  offset in the file
 //	32  inode of the file
 //	40  device of the file
+//	48  bytes in the in-flight pipe, the batch included
 type record struct {
 	b     []byte
 	phase *atomic.Uint32
@@ -44,6 +45,8 @@ const (
 // batch is what a record says of one.
 type batch struct {
 	stream   int
+	length   int
+	held     int // bytes in the in-flight pipe
 	at       time.Time
 	offset   int64
 	ino, dev uint64
@@ -66,7 +69,8 @@ func openRecord(path string) (*record, error) {
 	}
 	r := &record{b: b, phase: linux.Atomic32(b[4:])}
 	version := linux.Atomic32(b)
-	if v := version.Load(); v != recordVersion && v != 0 || r.phase.Load() > written || binary.NativeEndian.Uint32(b[8:]) > 1 {
+	if v := version.Load(); v != recordVersion && v != 0 || r.phase.Load() > written ||
+		binary.NativeEndian.Uint32(b[8:]) > 1 || binary.NativeEndian.Uint32(b[12:]) > chunk {
 		return nil, errors.Join(fmt.Errorf("%s is not the record of a log that this version knows", path), r.close())
 	}
 	version.Store(recordVersion)
@@ -86,6 +90,8 @@ func (r *record) close() error {
 func (r *record) note(b batch) {
 	e := binary.NativeEndian
 	e.PutUint32(r.b[8:], uint32(b.stream))
+	e.PutUint32(r.b[12:], uint32(b.length))
+	e.PutUint64(r.b[48:], uint64(b.held))
 	e.PutUint64(r.b[16:], uint64(b.at.UnixNano()))
 	e.PutUint64(r.b[24:], uint64(b.offset))
 	e.PutUint64(r.b[32:], b.ino)
@@ -97,6 +103,8 @@ func (r *record) batch() batch {
 	e := binary.NativeEndian
 	return batch{
 		stream: int(e.Uint32(r.b[8:])),
+		length: int(e.Uint32(r.b[12:])),
+		held:   int(e.Uint64(r.b[48:])),
 		at:     time.Unix(0, int64(e.Uint64(r.b[16:]))),
 		offset: int64(e.Uint64(r.b[24:])),
 		ino:    e.Uint64(r.b[32:]),

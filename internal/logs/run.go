@@ -3,7 +3,6 @@ package logs
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +17,7 @@ const turn = 16
 // Where a batch can be cut off: see the steps in the package's comment.
 var (
 	fpNoted   = failpoint.New("logs.noted")
-	fpSpliced = failpoint.New("logs.spliced")
+	fpFilled  = failpoint.New("logs.filled")
 	fpWrite   = failpoint.New("logs.write")
 	fpWritten = failpoint.New("logs.written")
 	fpMarked  = failpoint.New("logs.marked")
@@ -101,7 +100,7 @@ func (w *Writer) end() error {
 	w.mu.Lock()
 	closed := w.closed
 	w.mu.Unlock()
-	if closed || !w.streams[0].ended || !w.streams[1].ended {
+	if closed || w.streams[0].fd >= 0 || w.streams[1].fd >= 0 {
 		return nil
 	}
 	if err := w.release(); err != nil {
@@ -117,81 +116,96 @@ func (w *Writer) advance(k *kit, i int) (again bool, err error) {
 		return false, err
 	}
 	s := &w.streams[i]
-	if s.ended {
+	if s.fd < 0 {
 		return false, nil
 	}
-	if w.master >= 0 {
-		if err := w.fill(); err != nil {
-			return false, err
-		}
+	if err := w.fill(s); err != nil {
+		return false, err
 	}
-	b, err := k.look(s.fd)
-	switch {
-	case errors.Is(err, unix.EAGAIN):
-		if w.terminalEnded() {
-			return false, w.endStream(i)
+	if err := fpFilled.Hit(); err != nil {
+		return false, err
+	}
+	b, err := k.look(s.inflight, chunk)
+	if err != nil {
+		return false, err
+	}
+	if len(b) == 0 {
+		if w.hasEnded(s) {
+			return false, w.closeStream(i)
 		}
 		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("look into %s: %w", s.name, err)
-	case len(b) == 0:
-		return false, w.endStream(i)
 	}
 	w.show(i, b)
 	n := cut(b)
 	if n == 0 {
-		last, err := w.cannotGrow(s)
-		if err != nil || !last {
-			return false, err
+		if !w.hasEnded(s) {
+			grown, err := makeRoom(s.inflight)
+			if err != nil || grown != full {
+				return grown == more, err
+			}
 		}
 		n = len(b)
 	}
 	return true, w.batch(k, i, b[:n])
 }
 
-// cannotGrow tells whether a line without newline must be written as it is: no more of it will come.
-func (w *Writer) cannotGrow(s *stream) (bool, error) {
-	if w.master >= 0 {
-		if w.terminalEnded() {
-			return true, nil
-		}
-	} else {
-		events, err := linux.Poll(s.fd, unix.POLLIN)
-		if err != nil {
-			return false, fmt.Errorf("ask %s for its end: %w", s.name, err)
-		}
-		if events&unix.POLLHUP != 0 {
-			return true, nil
-		}
-	}
-	return linux.PipeFull(s.fd)
-}
-
-// fill moves what a terminal has into the line pipe.
-func (w *Writer) fill() error {
-	for {
-		n, err := linux.Splice(w.master, w.streams[0].fd, 4*chunk)
+// fill moves what the container has printed into the in-flight pipe, until there is no more or no room.
+func (w *Writer) fill(s *stream) error {
+	for !s.ended {
+		n, err := linux.Splice(s.fd, s.inflight, 4*chunk)
 		switch {
-		case errors.Is(err, unix.EAGAIN): // nothing there, or the line pipe is full: then a batch follows, and this again
+		case errors.Is(err, unix.EAGAIN):
 			return nil
-		case errors.Is(err, unix.EIO) || err == nil && n == 0:
-			w.hungUp = true
+		case w.cfg.TTY && (errors.Is(err, unix.EIO) || err == nil && n == 0):
+			s.hungUp = true // for now: somebody may open it again
 			return nil
 		case err != nil:
-			return fmt.Errorf("read a terminal: %w", err)
+			return fmt.Errorf("take what was printed to %s: %w", s.name, err)
+		case n == 0:
+			s.ended = true
 		}
-		w.hungUp = false
+		s.hungUp = false
 	}
+	return nil
 }
 
-// terminalEnded tells whether a terminal will never say anything again: nobody has it open, and nobody is left to open it.
-func (w *Writer) terminalEnded() bool {
-	if w.master < 0 || !w.hungUp {
-		return false
+// hasEnded tells whether nothing will ever be printed again: a pipe without writers, or a terminal that nobody has open
+// and nobody is left to open.
+func (w *Writer) hasEnded(s *stream) bool {
+	if s.ended || !s.hungUp {
+		return s.ended
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.gone
+}
+
+// room is what became of a pipe that should hold more.
+type room int
+
+const (
+	enough room = iota // it has room: there was no more to take
+	more               // it has room now
+	full               // it has none and gets none
+)
+
+// makeRoom grows an in-flight pipe in which a line has come in many pieces, each of which takes a slot.
+func makeRoom(fd int) (room, error) {
+	events, err := linux.Poll(fd, unix.POLLOUT)
+	if err != nil {
+		return full, fmt.Errorf("ask the in-flight pipe for room: %w", err)
+	}
+	if events&unix.POLLOUT != 0 {
+		return enough, nil
+	}
+	size, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		return full, fmt.Errorf("ask the in-flight pipe for its size: %w", err)
+	}
+	if size >= pieces<<12 || linux.GrowPipe(fd, pieces<<12) != nil {
+		return full, nil
+	}
+	return more, nil
 }
 
 // batch writes the first bytes of a stream, which b has, in the steps of the package's comment.
@@ -200,53 +214,46 @@ func (w *Writer) batch(k *kit, i int, b []byte) error {
 	if err != nil {
 		return err
 	}
-	at.stream, at.at = i, time.Now()
+	at.stream, at.length, at.at = i, len(b), time.Now()
+	if at.held, err = linux.PipeHolds(w.streams[i].inflight); err != nil {
+		return err
+	}
 	w.rec.note(at)
 	if err := fpNoted.Hit(); err != nil {
-		return err
-	}
-	n, err := linux.Splice(w.streams[i].fd, w.inflight, len(b))
-	if n == 0 {
-		// Somebody else reads this pipe: it is empty after all.
-		w.rec.phase.Store(idle)
-		if err != nil && !errors.Is(err, unix.EAGAIN) {
-			return fmt.Errorf("move a batch of %s: %w", w.streams[i].name, err)
-		}
-		return nil
-	}
-	w.shown(i, n)
-	if err := fpSpliced.Hit(); err != nil {
-		return err
-	}
-	return w.complete(k, at, b[:n])
-}
-
-// finish does what is left of a batch that was cut off: by the daemon's death, or by a write that failed.
-func (w *Writer) finish(k *kit) error {
-	switch w.rec.phase.Load() {
-	case idle:
-		return nil
-	case written:
-		return w.complete(k, batch{}, nil)
-	}
-	b, err := k.look(w.inflight)
-	if errors.Is(err, unix.EAGAIN) {
-		w.rec.phase.Store(idle) // the bytes never left the container's pipe
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look into the in-flight pipe: %w", err)
-	}
-	at, err := w.find(w.rec.batch())
-	if err != nil {
 		return err
 	}
 	return w.complete(k, at, b)
 }
 
-// complete does the steps from the write on. Without bytes they are written already.
+// finish does what is left of a batch that was cut off: by the daemon's death, or by a write that failed.
+func (w *Writer) finish(k *kit) error {
+	phase := w.rec.phase.Load()
+	if phase == idle {
+		return nil
+	}
+	at := w.rec.batch()
+	s := &w.streams[at.stream]
+	if s.fd < 0 {
+		return fmt.Errorf("the record of %s has a batch of %s, which has ended", w.cfg.Path, s.name)
+	}
+	if phase == written {
+		return w.complete(k, at, nil)
+	}
+	b, err := k.look(s.inflight, at.length)
+	if err != nil {
+		return err
+	}
+	if len(b) != at.length {
+		return fmt.Errorf("the record of %s has a batch of %d bytes, and %d are in flight", w.cfg.Path, at.length, len(b))
+	}
+	if at, err = w.find(at); err != nil {
+		return err
+	}
+	return w.complete(k, at, b)
+}
+
+// complete does the steps from the write on, or from the drain on if the batch is written.
 func (w *Writer) complete(k *kit, at batch, b []byte) error {
-	n := len(b)
 	if w.rec.phase.Load() == noted {
 		if err := w.write(k, at, b); err != nil {
 			return err
@@ -258,16 +265,21 @@ func (w *Writer) complete(k *kit, at batch, b []byte) error {
 		if err := fpMarked.Hit(); err != nil {
 			return err
 		}
-	} else {
-		n = math.MaxInt32
 	}
-	if err := w.c.drain(w.inflight, n); err != nil {
+	inflight := w.streams[at.stream].inflight
+	held, err := linux.PipeHolds(inflight)
+	if err != nil {
+		return err
+	}
+	// A drain that was cut off has taken a part of the batch.
+	if err := w.c.drain(inflight, held-(at.held-at.length)); err != nil {
 		return err
 	}
 	if err := fpDrained.Hit(); err != nil {
 		return err
 	}
 	w.rec.phase.Store(idle)
+	w.shown(at.stream, at.length)
 	if err := fpCleared.Hit(); err != nil {
 		return err
 	}

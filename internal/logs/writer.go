@@ -30,18 +30,15 @@ type Config struct {
 
 // Writer writes one container's log.
 type Writer struct {
-	c        *Collector
-	cfg      Config
-	id       int32
-	rec      *record
-	streams  [2]stream
-	inflight int
-	file     int // -1 before it is open
-	limit    int64
-	master   int  // of the terminal, or -1
-	hungUp   bool // nobody has the terminal open
-	told     bool // OnDiskFull knows
-	packing  packing
+	c       *Collector
+	cfg     Config
+	id      int32
+	rec     *record
+	streams [2]stream
+	file    int // -1 before it is open
+	limit   int64
+	told    bool // OnDiskFull knows
+	packing packing
 
 	done chan struct{} // closed when all streams have ended and all is written
 	quit chan struct{} // closed by Close
@@ -60,29 +57,35 @@ type Writer struct {
 
 // stream is one of the container's outputs.
 type stream struct {
-	name  Stream
-	fd    int // -1 when there is none, or it has ended
-	ended bool
+	name     Stream
+	fd       int  // the container's pipe, or the terminal's master; -1 when there is none, or it has ended
+	inflight int  // -1 likewise
+	ended    bool // the container will not print to it again, or never could; what is in flight is still to be written
+	hungUp   bool // nobody has the terminal open
 }
 
 // Open writes the log of a container from its pipes, which it takes over, also when it fails: those of NewPipes, or the
-// duplicates that the keeper had, in the same order; with a terminal its master is the third. A batch that the last daemon
-// did not finish is finished first. The terminal's master is made non-blocking, for all who hold it.
+// duplicates that the keeper had, in the same order, the master of a terminal included. A batch that the last daemon did
+// not finish is finished first. A terminal's master is made non-blocking, for all who hold it.
 func (c *Collector) Open(cfg Config, ends []*os.File) (w *Writer, err error) {
-	fds, err := takeAll(ends)
+	want := 4
+	if cfg.TTY {
+		want = 2
+	}
+	fds, err := takeAll(ends, want)
 	if err != nil {
 		return nil, fmt.Errorf("open the log %s: %w", cfg.Path, err)
 	}
 	w = &Writer{
-		c: c, cfg: cfg, file: -1, master: -1, inflight: -1, limit: cfg.MaxSize,
-		streams: [2]stream{{name: Stdout, fd: -1}, {name: Stderr, fd: -1}},
-		done:    make(chan struct{}), quit: make(chan struct{}), stopped: make(chan struct{}),
+		c: c, cfg: cfg, file: -1, limit: cfg.MaxSize,
+		done: make(chan struct{}), quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if cfg.TTY {
-		w.streams[0].fd, w.inflight, w.master = fds[0], fds[1], fds[2]
-		w.streams[1].ended = true
+		w.streams[0] = stream{name: Stdout, fd: fds[1], inflight: fds[0]}
+		w.streams[1] = stream{name: Stderr, fd: -1, inflight: -1, ended: true}
 	} else {
-		w.streams[0].fd, w.streams[1].fd, w.inflight = fds[0], fds[1], fds[2]
+		w.streams[0] = stream{name: Stdout, fd: fds[0], inflight: fds[2]}
+		w.streams[1] = stream{name: Stderr, fd: fds[1], inflight: fds[3]}
 	}
 	c.add(w)
 	if err := w.begin(); err != nil {
@@ -93,9 +96,9 @@ func (c *Collector) Open(cfg Config, ends []*os.File) (w *Writer, err error) {
 	return w, nil
 }
 
-// takeAll takes the descriptors out of three files.
-func takeAll(ends []*os.File) ([]int, error) {
-	fds := make([]int, 0, 3)
+// takeAll takes the descriptors out of files.
+func takeAll(ends []*os.File, want int) ([]int, error) {
+	fds := make([]int, 0, want)
 	var errs []error
 	for _, f := range ends {
 		fd, err := linux.TakeFD(f)
@@ -105,11 +108,11 @@ func takeAll(ends []*os.File) ([]int, error) {
 		}
 		fds = append(fds, fd)
 	}
-	if len(errs) == 0 && len(fds) == 3 {
-		return fds, nil
+	if len(ends) != want {
+		errs = append(errs, fmt.Errorf("%d descriptors instead of %d: %w", len(ends), want, errdefs.ErrInvalidArgument))
 	}
 	if len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("%d descriptors instead of 3: %w", len(fds), errdefs.ErrInvalidArgument))
+		return fds, nil
 	}
 	for _, fd := range fds {
 		unix.Close(fd)
@@ -129,13 +132,15 @@ func (w *Writer) begin() error {
 	if _, err := w.current(); err != nil && !isFull(err) {
 		return err
 	}
-	if w.master >= 0 {
-		if err := unix.SetNonblock(w.master, true); err != nil {
+	if w.cfg.TTY {
+		if err := unix.SetNonblock(w.streams[0].fd, true); err != nil {
 			return fmt.Errorf("terminal: %w", err)
 		}
-		return w.c.watch(w, w.master, 0)
 	}
 	for i, s := range w.streams {
+		if s.fd < 0 {
+			continue
+		}
 		if err := w.c.watch(w, s.fd, i); err != nil {
 			return err
 		}
@@ -196,18 +201,9 @@ func (w *Writer) release() error {
 	w.c.remove(w)
 	var errs []error
 	for i := range w.streams {
-		errs = append(errs, w.endStream(i))
+		errs = append(errs, w.closeStream(i))
 	}
-	if w.master >= 0 {
-		errs = append(errs, w.c.unwatch(w.master), unix.Close(w.master))
-		w.master = -1
-	}
-	for _, fd := range []*int{&w.inflight, &w.file} {
-		if *fd >= 0 {
-			errs = append(errs, unix.Close(*fd))
-			*fd = -1
-		}
-	}
+	errs = append(errs, w.closeFile())
 	if w.rec != nil {
 		errs = append(errs, w.rec.close())
 	}
@@ -215,18 +211,14 @@ func (w *Writer) release() error {
 	return errors.Join(errs...)
 }
 
-func (w *Writer) endStream(i int) error {
+// closeStream lets go of a stream. What is in flight is in the keeper's duplicate.
+func (w *Writer) closeStream(i int) error {
 	s := &w.streams[i]
 	if s.fd < 0 {
 		return nil
 	}
-	var err error
-	if w.master < 0 && !s.ended {
-		err = w.c.unwatch(s.fd)
-	}
-	s.ended = true
-	err = errors.Join(err, unix.Close(s.fd))
-	s.fd = -1
+	err := errors.Join(w.c.unwatch(s.fd), unix.Close(s.fd), unix.Close(s.inflight))
+	s.fd, s.inflight = -1, -1
 	return err
 }
 
