@@ -26,7 +26,7 @@ var (
 
 // Attach gives a sandbox its interface, addresses and host ports. On an error nothing of it is left.
 func (n *Network) Attach(ctx context.Context, req Request) (res Result, err error) {
-	l := &lease{Version: leaseVersion, ID: req.ID, Name: req.Name}
+	l := &lease{ID: req.ID, Name: req.Name}
 	if l.Ports, err = checkPorts(req.Ports, n.ipv6, true); err != nil {
 		return Result{}, err
 	}
@@ -59,7 +59,7 @@ func (n *Network) Attach(ctx context.Context, req Request) (res Result, err erro
 // ClaimPorts reserves host ports for a sandbox without a network of its own (hostNetwork), whose processes bind them
 // themselves. Detach gives them back.
 func (n *Network) ClaimPorts(ctx context.Context, req Request) (err error) {
-	l := &lease{Version: leaseVersion, ID: req.ID, Name: req.Name}
+	l := &lease{ID: req.ID, Name: req.Name}
 	if l.Ports, err = checkPorts(req.Ports, n.ipv6, false); err != nil {
 		return err
 	}
@@ -83,21 +83,23 @@ func (n *Network) makeLease(back *undo.Stack, l *lease, addresses bool) error {
 	if err := back.Push(fpLease, "give back the lease", func(context.Context) error { return n.forget(l) }); err != nil {
 		return err
 	}
-	if err := n.reserve(l, addresses); err != nil {
+	next, err := n.reserve(l, addresses)
+	if err != nil {
 		return err
 	}
-	return n.dir.save(l)
+	return n.dir.save(l, next)
 }
 
-func (n *Network) reserve(l *lease, addresses bool) error {
+// reserve takes addresses and a name for the host's end; next is where the following search begins.
+func (n *Network) reserve(l *lease, addresses bool) (next uint32, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.leases[l.ID] != nil {
-		return fmt.Errorf("it has a network already: %w", errdefs.ErrAlreadyExists)
+		return 0, fmt.Errorf("it has a network already: %w", errdefs.ErrAlreadyExists)
 	}
 	if !addresses {
 		n.leases[l.ID] = l
-		return nil
+		return 0, nil
 	}
 	for _, name := range hostNames(n.cfg.Instance, l.ID) {
 		if !n.names[name] {
@@ -106,11 +108,11 @@ func (n *Network) reserve(l *lease, addresses bool) error {
 		}
 	}
 	if l.Interface == "" {
-		return errors.New("every name for its interface on the host is taken")
+		return 0, errors.New("every name for its interface on the host is taken")
 	}
 	number, err := n.pool.take()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	ips := n.pool.addresses(number)
 	l.IPv4 = ips[0]
@@ -119,10 +121,10 @@ func (n *Network) reserve(l *lease, addresses bool) error {
 	}
 	n.leases[l.ID] = l
 	n.names[l.Interface] = true
-	return n.dir.setCounter(n.pool.next)
+	return n.pool.next, nil
 }
 
-// forget is the end of a lease. The file goes last but one and the addresses last: neither is free before.
+// forget is the end of a lease. It is struck out before anybody else can have its addresses.
 func (n *Network) forget(l *lease) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

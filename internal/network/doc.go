@@ -43,6 +43,5 @@
 // # What lies in StateDir
 //
 //	pool.json            the pools that were chosen, when none were given
-//	next                 where the next search for a free address begins
-//	leases/ID.json       a sandbox's addresses and host ports, written before anything is made in the kernel
+//	leases.log           each sandbox's addresses and host ports, written before anything of them is made in the kernel
 package network

@@ -47,7 +47,7 @@ const (
 var goldenHost = []netip.Addr{netip.MustParseAddr("10.88.0.1"), netip.MustParseAddr("fd12:3456::1")}
 
 func goldenLease() *lease {
-	return &lease{Version: leaseVersion, ID: goldenID, Name: "default/web", IPv4: netip.MustParseAddr("10.88.0.5"), IPv6: netip.MustParseAddr("fd12:3456::5"),
+	return &lease{ID: goldenID, Name: "default/web", IPv4: netip.MustParseAddr("10.88.0.5"), IPv6: netip.MustParseAddr("fd12:3456::5"),
 		Interface: hostNames(goldenInstance, goldenID)[0],
 		Ports: []Port{
 			{HostPort: 8080, ContainerPort: 80, Protocol: "TCP"},

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,15 +10,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
+
+	"github.com/containerd/errdefs"
 )
 
-const leaseVersion = 1
-
-// lease is what a sandbox holds: addresses and host ports. Its file is there before anything of it is in the kernel, and
-// until all of it has gone from there.
+// lease is what a sandbox holds: addresses and host ports. It is written down before anything of it is in the kernel, and
+// struck out when all of it has gone from there.
 type lease struct {
-	Version   int        `json:"version"`
 	ID        string     `json:"id"`
 	Name      string     `json:"name,omitempty"`
 	IPv4      netip.Addr `json:"ipv4,omitzero"`
@@ -50,123 +50,159 @@ func (l *lease) holder() string {
 	return "sandbox " + l.ID
 }
 
-// leaseDir keeps leases as files. It survives a crash of hulld at any instant because files appear by rename. It need not
-// survive a crash of the machine: then no sandbox is left either, so nothing is synced.
-type leaseDir struct {
-	dir  string
-	next *os.File
-	log  *slog.Logger
+const leaseVersion = 1
+
+// record is one line of the log of leases.
+type record struct {
+	Version int    `json:"version"`
+	Lease   *lease `json:"lease,omitempty"`
+	Gone    string `json:"gone,omitempty"` // the ID of a lease that ended
+	Next    uint32 `json:"next,omitempty"` // where the next search for a free address begins
 }
 
-func openLeaseDir(dir string, log *slog.Logger) (*leaseDir, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "leases"), 0o700); err != nil {
+// leaseLog keeps leases in a file that only grows, until it is written anew. A line is one write, so that a hulld that is
+// killed leaves it whole or not at all. It need not survive a crash of the machine: then no sandbox is left either, and
+// nothing is synced.
+type leaseLog struct {
+	path string
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	file   *os.File
+	size   int64
+	lines  int
+	leases map[string]*lease
+	next   uint32
+}
+
+// rewriteAfter is how many lines more than leases a log may have.
+const rewriteAfter = 4096
+
+// openLeaseLog reads the log and writes it anew, without what has ended.
+func openLeaseLog(dir string, log *slog.Logger) (*leaseLog, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of leases: %w", err)
 	}
-	next, err := os.OpenFile(filepath.Join(dir, "next"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the address counter: %w", err)
+	d := &leaseLog{path: filepath.Join(dir, "leases.log"), log: log, leases: map[string]*lease{}}
+	b, err := os.ReadFile(d.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read leases: %w", err)
 	}
-	return &leaseDir{dir: dir, next: next, log: log}, nil
+	if err := d.replay(b); err != nil {
+		return nil, err
+	}
+	if err := d.rewrite(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
-func (d *leaseDir) path(id string) string { return filepath.Join(d.dir, "leases", id+".json") }
-
-// load reads all leases. A file that cannot be read is removed: a lease that was never whole was never used.
-func (d *leaseDir) load() (map[string]*lease, error) {
-	entries, err := os.ReadDir(filepath.Join(d.dir, "leases"))
-	if err != nil {
-		return nil, fmt.Errorf("list leases: %w", err)
-	}
-	leases := map[string]*lease{}
-	for _, e := range entries {
-		path := filepath.Join(d.dir, "leases", e.Name())
-		l, err := readLease(path)
-		if err == nil && l.ID+".json" != e.Name() {
-			err = errors.New("it is not a lease")
+// replay reads the log's lines. A last line that is not whole was never acted on; any other that cannot be read is told
+// and passed over, because the links themselves say whose they are.
+func (d *leaseLog) replay(b []byte) error {
+	for line := range bytes.Lines(b) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			return nil
+		}
+		var r record
+		err := json.Unmarshal(line, &r)
+		if err == nil && r.Version != leaseVersion {
+			return fmt.Errorf("read leases from %s: version %d is not known here: %w", d.path, r.Version, errdefs.ErrFailedPrecondition)
+		}
+		if err == nil && r.Lease != nil {
+			err = checkID(r.Lease.ID)
 		}
 		if err != nil {
-			d.log.Warn("removed a lease that cannot be read", "file", path, "error", err)
-			if err := os.Remove(path); err != nil {
-				return nil, fmt.Errorf("remove a broken lease: %w", err)
-			}
+			d.log.Warn("passed over a lease that cannot be read", "file", d.path, "error", err)
 			continue
 		}
-		leases[l.ID] = l
+		d.apply(r)
 	}
-	return leases, nil
+	return nil
 }
 
-func readLease(path string) (*lease, error) {
-	b, err := os.ReadFile(path)
+func (d *leaseLog) apply(r record) {
+	if r.Lease != nil {
+		d.leases[r.Lease.ID] = r.Lease
+	}
+	delete(d.leases, r.Gone)
+	if r.Next != 0 {
+		d.next = r.Next
+	}
+}
+
+// rewrite puts a log in place that has one line for each lease. The caller holds mu, or is the only one.
+func (d *leaseLog) rewrite() error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	err := enc.Encode(record{Version: leaseVersion, Next: d.next})
+	for _, l := range d.leases {
+		err = errors.Join(err, enc.Encode(record{Version: leaseVersion, Lease: l}))
+	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("write leases: %w", err)
 	}
-	var l lease
-	if err := json.Unmarshal(b, &l); err != nil {
-		return nil, err
+	if err := replaceFile(d.path, b.Bytes()); err != nil {
+		return fmt.Errorf("write leases: %w", err)
 	}
-	if l.Version != leaseVersion {
-		return nil, fmt.Errorf("version %d is not known", l.Version)
+	file, err := os.OpenFile(d.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("open the log of leases: %w", err)
 	}
-	return &l, checkID(l.ID)
+	if d.file != nil {
+		_ = d.file.Close()
+	}
+	d.file, d.size, d.lines = file, int64(b.Len()), len(d.leases)+1
+	return nil
 }
 
-func (d *leaseDir) save(l *lease) error {
-	if err := writeFile(d.path(l.ID), l); err != nil {
+// save writes a lease down.
+func (d *leaseLog) save(l *lease, next uint32) error {
+	if err := d.append(record{Version: leaseVersion, Lease: l, Next: next}); err != nil {
 		return fmt.Errorf("write the lease of %s: %w", l.ID, err)
 	}
 	return nil
 }
 
-func (d *leaseDir) remove(id string) error {
-	if err := os.Remove(d.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// remove strikes a lease out.
+func (d *leaseLog) remove(id string) error {
+	if err := d.append(record{Version: leaseVersion, Gone: id}); err != nil {
 		return fmt.Errorf("remove the lease of %s: %w", id, err)
 	}
 	return nil
 }
 
-// writeFile writes a value as JSON so that readers see the old file or the new one. The temporary name cannot be taken
-// for a lease: it ends otherwise, and load removes it.
-func writeFile(path string, v any) error {
-	b, err := json.Marshal(v)
+func (d *leaseLog) append(r record) error {
+	line, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
+	line = append(line, '\n')
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r.Lease == nil && d.leases[r.Gone] == nil {
+		return nil
+	}
+	if _, err := d.file.Write(line); err != nil {
+		// A disk that is full may have taken half a line, to which the next would be joined.
+		return errors.Join(err, d.file.Truncate(d.size))
+	}
+	d.size += int64(len(line))
+	d.lines++
+	d.apply(r)
+	if d.lines > len(d.leases)+rewriteAfter {
+		return d.rewrite()
+	}
+	return nil
+}
+
+func (d *leaseLog) close() error { return d.file.Close() }
+
+// replaceFile writes a file so that readers see the old one or the new one.
+func replaceFile(path string, b []byte) error {
 	tmp := path + ".new"
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
-		return errors.Join(err, removeQuietly(tmp))
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
 	}
 	return os.Rename(tmp, path)
 }
-
-func removeQuietly(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// counter is where the search for a free address goes on; it is read once and rewritten in place, a line of fixed length.
-func (d *leaseDir) counter() uint32 {
-	var n uint32
-	b := make([]byte, 32)
-	k, _ := d.next.ReadAt(b, 0) // an empty or broken file begins anew
-	if _, err := fmt.Sscanf(strings.TrimSpace(string(b[:k])), "%d", &n); err != nil {
-		return 0
-	}
-	return n
-}
-
-func (d *leaseDir) setCounter(n uint32) error {
-	if _, err := fmt.Fprintf(&at{d.next}, "%10d\n", n); err != nil {
-		return fmt.Errorf("write the address counter: %w", err)
-	}
-	return nil
-}
-
-// at writes at the beginning of a file.
-type at struct{ f *os.File }
-
-func (a *at) Write(b []byte) (int, error) { return a.f.WriteAt(b, 0) }
-
-func (d *leaseDir) close() error { return d.next.Close() }

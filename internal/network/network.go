@@ -34,7 +34,7 @@ type Network struct {
 	watch *rtnl.Watcher
 	table *forwarder
 	track *netlink.Handle
-	dir   *leaseDir
+	dir   *leaseLog // what is below mu, written down
 	book  *portBook
 
 	mu     sync.Mutex
@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 	if n.ipv6, err = n.sys.hasIPv6(); err != nil {
 		return n, err
 	}
-	if n.dir, err = openLeaseDir(cfg.StateDir, n.log); err != nil {
+	if n.dir, err = openLeaseLog(cfg.StateDir, n.log); err != nil {
 		return n, err
 	}
 	if err := n.openSockets(); err != nil {
@@ -121,12 +121,12 @@ func (n *Network) choosePool() error {
 	}
 	if !v4.IsValid() {
 		var err error
-		if v4, err = n.dir.chosenPool(n.freePool); err != nil {
+		if v4, err = chosenPool(n.cfg.StateDir, n.log, n.freePool); err != nil {
 			return err
 		}
 	}
 	var err error
-	n.pool, err = newPool(v4, v6, n.dir.counter())
+	n.pool, err = newPool(v4, v6, n.dir.next)
 	return err
 }
 
@@ -149,10 +149,7 @@ func (n *Network) freePool() (netip.Prefix, error) {
 
 // adopt brings leases and links together. A link of ours whose lease is lost says in its alias what it was.
 func (n *Network) adopt() error {
-	var err error
-	if n.leases, err = n.dir.load(); err != nil {
-		return err
-	}
+	n.leases = maps.Clone(n.dir.leases)
 	byName := map[string]*lease{}
 	for _, l := range n.leases {
 		if l.Interface != "" {
@@ -168,7 +165,7 @@ func (n *Network) adopt() error {
 		l := n.leases[id]
 		switch {
 		case ok && l == nil:
-			l = &lease{Version: leaseVersion, ID: id, Interface: k.Name}
+			l = &lease{ID: id, Interface: k.Name}
 			for _, ip := range ips {
 				if ip.Is4() {
 					l.IPv4 = ip
@@ -176,7 +173,7 @@ func (n *Network) adopt() error {
 					l.IPv6 = ip
 				}
 			}
-			if err := n.dir.save(l); err != nil {
+			if err := n.dir.save(l, 0); err != nil {
 				return err
 			}
 			n.leases[id] = l
@@ -335,10 +332,10 @@ func (n *Network) Purge(context.Context) error {
 		return err
 	}))
 	for _, l := range leases {
-		errs = append(errs, n.flushConntrack(l), n.dir.remove(l.ID))
+		errs = append(errs, n.flushConntrack(l))
 	}
 	errs = append(errs, n.Close())
-	for _, name := range []string{"leases", "next", "pool.json"} {
+	for _, name := range []string{"leases.log", "leases.log.new", "pool.json", "pool.json.new"} {
 		errs = append(errs, os.RemoveAll(filepath.Join(n.cfg.StateDir, name)))
 	}
 	if err := errors.Join(errs...); err != nil {

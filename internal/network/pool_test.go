@@ -1,14 +1,17 @@
 package network
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 )
 
 func TestPoolGoesRound(t *testing.T) {
@@ -94,28 +97,89 @@ func TestDefaultPools(t *testing.T) {
 	}
 }
 
-func TestCounterSurvives(t *testing.T) {
-	d, err := openLeaseDir(t.TempDir(), testConfig(t).Log)
+func TestLeaseLog(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "leases.log")
+	open := func() *leaseLog {
+		t.Helper()
+		d, err := openLeaseLog(dir, discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.close() })
+		return d
+	}
+	d := open()
+	a, b := goldenLease(), &lease{ID: newID(t), Interface: "hull"}
+	for i, l := range []*lease{a, b} {
+		if err := d.save(l, uint32(7+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(d.remove(b.ID), d.remove(b.ID), d.remove("never there")); err != nil {
+		t.Fatal(err)
+	}
+	check := func(d *leaseLog, next uint32) {
+		t.Helper()
+		got := d.leases[a.ID]
+		if len(d.leases) != 1 || got == nil || !reflect.DeepEqual(got, a) || d.next != next {
+			t.Errorf("leases %+v, next %d; want %+v, %d", d.leases, d.next, a, next)
+		}
+	}
+	check(d, 8)
+	d = open()
+	check(d, 8)
+	if lines, _ := os.ReadFile(path); strings.Count(string(lines), "\n") != 2 {
+		t.Errorf("the log was not written anew:\n%s", lines)
+	}
+
+	for range rewriteAfter {
+		if err := errors.Join(d.save(b, 9), d.remove(b.ID)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.lines > rewriteAfter+10 {
+		t.Errorf("the log has grown to %d lines", d.lines)
+	}
+	d = open()
+	check(d, 9)
+
+	grow := func(text string) {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, []byte(string(b)+text), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	grow("nonsense\n" + `{"version":1,"lease":{"id":"../../etc"}}` + "\n" + `{"version":1,"lease":{"id":"` + b.ID)
+	check(open(), 9)
+	grow(`{"version":2}` + "\n")
+	if _, err := openLeaseLog(dir, discard); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("a version that is not known: %v", err)
+	}
+}
+
+// A full disk fails the Pod and spoils nothing.
+func TestLeaseLogOnAFullDisk(t *testing.T) {
+	d, err := openLeaseLog(t.TempDir(), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = d.close() }()
-	if got := d.counter(); got != 0 {
-		t.Errorf("a new counter is %d", got)
-	}
-	for _, want := range []uint32{70000, 3} {
-		if err := d.setCounter(want); err != nil {
-			t.Fatal(err)
-		}
-		if got := d.counter(); got != want {
-			t.Errorf("counter %d, want %d", got, want)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(d.dir, "next"), []byte("what?"), 0o600); err != nil {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := d.counter(); got != 0 {
-		t.Errorf("a broken counter is %d", got)
+	good := d.file
+	d.file = full
+	if err := d.save(goldenLease(), 3); !errors.Is(err, unix.ENOSPC) || len(d.leases) != 0 {
+		t.Errorf("error %v, leases %v", err, d.leases)
+	}
+	d.file = good
+	if err := errors.Join(d.save(goldenLease(), 3), d.close(), full.Close()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,12 +38,12 @@ func poolRoutes(typ uint16, p *pool) []rtnl.Message {
 }
 
 // chosenPool is the pool of last time, or a new choice.
-func (d *leaseDir) chosenPool(choose func() (netip.Prefix, error)) (netip.Prefix, error) {
+func chosenPool(dir string, log *slog.Logger, choose func() (netip.Prefix, error)) (netip.Prefix, error) {
 	var chosen struct {
 		Version int          `json:"version"`
 		IPv4    netip.Prefix `json:"ipv4"`
 	}
-	path := filepath.Join(d.dir, "pool.json")
+	path := filepath.Join(dir, "pool.json")
 	b, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(b, &chosen)
@@ -51,13 +52,16 @@ func (d *leaseDir) chosenPool(choose func() (netip.Prefix, error)) (netip.Prefix
 		return chosen.IPv4, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.log.Warn("the pool chosen earlier cannot be read: choosing anew", "file", path, "error", err)
+		log.Warn("the pool chosen earlier cannot be read: choosing anew", "file", path, "error", err)
 	}
 	chosen.Version = leaseVersion
 	if chosen.IPv4, err = choose(); err != nil {
 		return netip.Prefix{}, err
 	}
-	if err := writeFile(path, chosen); err != nil {
+	if b, err = json.Marshal(chosen); err == nil {
+		err = replaceFile(path, append(b, '\n'))
+	}
+	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("write the chosen pool: %w", err)
 	}
 	return chosen.IPv4, nil
