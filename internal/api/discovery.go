@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
 
+	"github.com/hull-pods/hull/internal/api/openapi"
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
 )
 
@@ -104,6 +105,33 @@ func (s *Server) hullResources(w http.ResponseWriter, r *http.Request) error {
 		list.APIResources = append(list.APIResources, res)
 	}
 	s.write(w, r, http.StatusOK, list)
+	return nil
+}
+
+// openAPIv2 describes the objects to clients that check them themselves.
+func (s *Server) openAPIv2(w http.ResponseWriter, r *http.Request) error {
+	var kinds []openapi.Kind
+	for _, st := range s.resources {
+		k := openapi.Kind{GroupVersionKind: st.Kind, Value: st.New()}
+		if st.Update != nil {
+			k.Path = "/api/v1/namespaces/{namespace}/" + st.Resource + "/{name}"
+		}
+		kinds = append(kinds, k)
+	}
+	body, err := openapi.JSON(s.cfg.Version.Hull, kinds...)
+	if err != nil {
+		return err
+	}
+	mediaType := typeJSON
+	if strings.Contains(r.Header.Get("Accept"), openapi.Asked) {
+		mediaType = openapi.Answered
+		if body, err = openapi.Protobuf(body); err != nil {
+			return err
+		}
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body)
 	return nil
 }
 

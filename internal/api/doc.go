@@ -3,14 +3,15 @@
 // A client of Kubernetes finds what it knows: the paths, the codes, the words of the errors, the columns of the tables. The
 // handlers read and write the store and nothing else; what a Pod becomes of it is the pod package's business, which watches
 // the same store. Only streams (logs, exec, attach, the progress of a pull), which are never stored, and Hull's own verbs
-// reach further, through the small interfaces Runtime, Images and System.
+// reach further, through the small interfaces Runtime, Images, Sandboxes and System.
 //
 // # Routes
 //
 //	GET    /version                                   what Kubernetes this is, and what Hull
 //	GET    /healthz /livez /readyz                    "ok"
 //	GET    /api /apis /api/v1                         discovery
-//	GET    /openapi/v3 /openapi/v3/api/v1             enough for kubectl to leave validation to the server
+//	GET    /openapi/v2                                the objects, for an old kubectl that checks them itself
+//	GET    /openapi/v3 /openapi/v3/api/v1             enough for a new kubectl to leave validation to the server
 //
 //	GET    /api/v1/pods                               list (watch=true: watch) in all namespaces
 //	GET    /api/v1/namespaces/{namespace}/pods        list, watch: labelSelector, fieldSelector, resourceVersion, …

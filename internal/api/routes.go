@@ -29,6 +29,7 @@ func (s *Server) routes() []route {
 		{pattern: "GET /api", serve: s.apiVersions},
 		{pattern: "GET /apis", serve: s.apiGroups},
 		{pattern: "GET /api/v1", serve: s.coreResources},
+		{pattern: "GET /openapi/v2", serve: s.openAPIv2},
 		{pattern: "GET /openapi/v3", serve: s.openAPI},
 		{pattern: "GET /openapi/v3/api/v1", serve: s.openAPIv1},
 		{pattern: "/", serve: noSuchResource},

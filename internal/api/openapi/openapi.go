@@ -1,0 +1,146 @@
+// Package openapi describes the objects to clients that check and merge them themselves.
+//
+// An old kubectl refuses to create what it has no description of, and merges lists by what the description says of their
+// keys. A new one asks the server to check (OpenAPI v3, package api). Everything here is read off the Go types: the
+// names and types of the fields from their JSON tags, how lists merge from their patch tags.
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"reflect"
+	"strings"
+
+	openapi_v2 "github.com/google/gnostic-models/openapiv2"
+	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Kind is one kind of object to describe, by an empty value of its Go type.
+type Kind struct {
+	schema.GroupVersionKind
+	Value any
+	Path  string // where one can be patched; "" = nowhere
+}
+
+// Asked is the media type by which kubectl asks for the document, and Answered the one of the answer: a client reads that
+// one, and the other is none by the rules.
+const (
+	Asked    = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+	Answered = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+)
+
+type object = map[string]any
+
+// JSON is the description of some kinds as a document of OpenAPI version 2.
+func JSON(version string, kinds ...Kind) ([]byte, error) {
+	d, paths := document{definitions: object{}}, object{}
+	for _, k := range kinds {
+		t := reflect.Indirect(reflect.ValueOf(k.Value)).Type()
+		d.define(t)
+		gvk := object{"group": k.Group, "version": k.Version, "kind": k.Kind}
+		d.definitions[name(t)].(object)["x-kubernetes-group-version-kind"] = []object{gvk}
+		if k.Path != "" {
+			// By this kubectl knows that the server can try a request without doing it.
+			paths[k.Path] = object{"patch": object{
+				"x-kubernetes-group-version-kind": gvk, "responses": object{"200": object{"description": "OK"}},
+				"parameters": []object{{"name": "dryRun", "in": "query", "type": "string"}},
+			}}
+		}
+	}
+	b, err := json.Marshal(object{
+		"swagger": "2.0", "info": object{"title": "Hull", "version": version}, "paths": paths, "definitions": d.definitions,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe the objects: %w", err)
+	}
+	return b, nil
+}
+
+// Protobuf is the same document in the form of [Answered].
+func Protobuf(document []byte) ([]byte, error) {
+	doc, err := openapi_v2.ParseDocument(document)
+	if err != nil {
+		return nil, fmt.Errorf("describe the objects: %w", err)
+	}
+	return proto.Marshal(doc)
+}
+
+type document struct{ definitions object }
+
+// define adds the definition of a struct, and of those that it is made of.
+func (d *document) define(t reflect.Type) {
+	if _, done := d.definitions[name(t)]; done {
+		return
+	}
+	def := object{"type": "object"}
+	d.definitions[name(t)] = def // before its fields: types may contain themselves
+	properties := object{}
+	d.fields(t, properties)
+	if len(properties) > 0 {
+		def["properties"] = properties
+	}
+}
+
+func (d *document) fields(t reflect.Type, properties object) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case field == "-":
+		case field == "" && f.Anonymous:
+			d.fields(f.Type, properties)
+		case field != "":
+			s := d.schema(f.Type)
+			for tag, extension := range map[string]string{"patchStrategy": "x-kubernetes-patch-strategy", "patchMergeKey": "x-kubernetes-patch-merge-key"} {
+				if value := f.Tag.Get(tag); value != "" {
+					s[extension] = value
+				}
+			}
+			properties[field] = s
+		}
+	}
+}
+
+// schema is what a value of a type looks like in JSON.
+func (d *document) schema(t reflect.Type) object {
+	switch t {
+	case reflect.TypeFor[metav1.Time](), reflect.TypeFor[metav1.MicroTime]():
+		return object{"type": "string", "format": "date-time"}
+	case reflect.TypeFor[resource.Quantity]():
+		return object{"type": "string"}
+	case reflect.TypeFor[intstr.IntOrString]():
+		return object{"type": "string", "format": "int-or-string"}
+	case reflect.TypeFor[metav1.FieldsV1]():
+		return object{"type": "object"}
+	case reflect.TypeFor[[]byte]():
+		return object{"type": "string", "format": "byte"}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return d.schema(t.Elem())
+	case reflect.Struct:
+		d.define(t)
+		return object{"$ref": "#/definitions/" + name(t)}
+	case reflect.Slice:
+		return object{"type": "array", "items": d.schema(t.Elem())}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": d.schema(t.Elem())}
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.Int, reflect.Int32:
+		return object{"type": "integer", "format": "int32"}
+	case reflect.Int64:
+		return object{"type": "integer", "format": "int64"}
+	}
+	return object{"type": "string"}
+}
+
+// name is what Kubernetes calls a type: io.k8s.api.core.v1.Pod.
+func name(t reflect.Type) string {
+	return "io." + strings.ReplaceAll(strings.Replace(path.Clean(t.PkgPath()), "k8s.io", "k8s", 1), "/", ".") + "." + t.Name()
+}

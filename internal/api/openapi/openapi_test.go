@@ -1,0 +1,50 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	openapi_v2 "github.com/google/gnostic-models/openapiv2"
+	"google.golang.org/protobuf/proto"
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestDocument(t *testing.T) {
+	text, err := JSON("0.1.0", Kind{corev1.SchemeGroupVersion.WithKind("Pod"), &corev1.Pod{}, "/pods/{name}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Definitions map[string]struct {
+			Properties map[string]map[string]any
+			Kinds      []map[string]string `json:"x-kubernetes-group-version-kind"`
+		}
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	pod, spec := doc.Definitions["io.k8s.api.core.v1.Pod"], doc.Definitions["io.k8s.api.core.v1.PodSpec"]
+	if fmt.Sprint(pod.Kinds) != "[map[group: kind:Pod version:v1]]" {
+		t.Errorf("%v", pod.Kinds)
+	}
+	for got, want := range map[string]string{
+		fmt.Sprint(pod.Properties["kind"]):        "map[type:string]",
+		fmt.Sprint(pod.Properties["metadata"]):    "map[$ref:#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta]",
+		fmt.Sprint(spec.Properties["containers"]): "map[items:map[$ref:#/definitions/io.k8s.api.core.v1.Container] type:array x-kubernetes-patch-merge-key:name x-kubernetes-patch-strategy:merge]",
+		fmt.Sprint(spec.Properties["overhead"]):   "map[additionalProperties:map[type:string] type:object]",
+		fmt.Sprint(spec.Properties["priority"]):   "map[format:int32 type:integer]",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	b, err := Protobuf(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back openapi_v2.Document
+	if err := proto.Unmarshal(b, &back); err != nil || len(back.Definitions.AdditionalProperties) != len(doc.Definitions) {
+		t.Errorf("%v", err)
+	}
+}
