@@ -104,6 +104,9 @@ func controllers(options string) []string {
 // Unified tells whether this host has v2 alone.
 func (t *Tree) Unified() bool { return t.unified }
 
+// Hierarchies is how many files Join opens.
+func (t *Tree) Hierarchies() int { return len(t.hierarchies) }
+
 // Version is "v1", "v2" or "hybrid", for people.
 func (t *Tree) Version() string {
 	switch {

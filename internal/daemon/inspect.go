@@ -21,7 +21,7 @@ type sandboxes struct{ d *daemon }
 var namespaces = []string{"net", "ipc", "uts", "mnt", "pid", "user", "cgroup"}
 
 // Inspect is the Pod's newest sandbox and its containers. Namespaces are read from /proc now, not remembered.
-func (s sandboxes) Inspect(_ context.Context, namespace, name string, birth bool) (v1alpha1.Sandbox, error) {
+func (s sandboxes) Inspect(ctx context.Context, namespace, name string, birth bool) (v1alpha1.Sandbox, error) {
 	pod, err := store.Get[*corev1.Pod](s.d.objects, namespace, name)
 	if err != nil {
 		return v1alpha1.Sandbox{}, err
@@ -49,18 +49,28 @@ func (s sandboxes) Inspect(_ context.Context, namespace, name string, birth bool
 		out.IPs = append(out.IPs, ip.String())
 	}
 	look(&out.Infra)
-	if birth {
-		out.Infra.Birth = newest.Birth
-	}
 	for _, c := range s.d.runtime.Containers(newest.ID) {
-		p := s.process(&c)
-		if birth {
-			p.Birth = c.Birth
+		out.Containers = append(out.Containers, s.process(&c))
+	}
+	if birth {
+		if err := s.births(ctx, &out); err != nil {
+			return v1alpha1.Sandbox{}, err
 		}
-		out.Containers = append(out.Containers, p)
 	}
 	out.Volumes = s.volumes(pod)
 	return out, nil
+}
+
+func (s sandboxes) births(ctx context.Context, sb *v1alpha1.Sandbox) (err error) {
+	if sb.Infra.Birth, err = s.d.runtime.Birth(ctx, sb.ID); err != nil {
+		return err
+	}
+	for i := range sb.Containers {
+		if sb.Containers[i].Birth, err = s.d.runtime.Birth(ctx, sb.Containers[i].ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s sandboxes) process(c *runtime.ContainerStatus) v1alpha1.Process {

@@ -177,7 +177,7 @@ func (c *container) open(ctx context.Context) error {
 	return nil
 }
 
-// respec is the spec of a container, made again when hulld has restarted since.
+// respec is the spec of a container, made again from what is on record.
 func (c *container) respec(ctx context.Context) (*oci.Spec, error) {
 	c.mu.Lock()
 	spec, who := c.spec, c.rec.Who
@@ -190,13 +190,7 @@ func (c *container) respec(ctx context.Context) (*oci.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec, err = c.makeSpec(cfg, &img.Config, who); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.spec = spec
-	return spec, nil
+	return c.makeSpec(cfg, &img.Config, who)
 }
 
 // freshWork empties the work directory of an overlay that was mounted before a crash: a volatile one refuses to be mounted

@@ -53,6 +53,7 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	c.mu.Lock()
 	c.ready.close()
 	c.ready = nil
+	c.spec = nil // as large as all else that is kept of a container: respec makes it again
 	c.mu.Unlock()
 	if err != nil {
 		return c.startFailed(fmt.Errorf("start %s: %w", c, err))
@@ -181,7 +182,7 @@ func (c *container) startProcess(ctx context.Context, back *undo.Stack, io *stdi
 	}
 	c.mu.Lock()
 	c.pidfd = p.PIDFD
-	c.rec.Status.PID, c.rec.Status.Birth = p.PID, p.Birth
+	c.rec.Status.PID, c.rec.Facts = p.PID, p.Facts
 	c.mu.Unlock()
 	if p.Console == nil {
 		return nil

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/hull-pods/hull/internal/starter"
 )
 
 // recordVersion is written into every record; a newer one than ours is refused, older ones are read.
@@ -34,6 +36,7 @@ type containerRecord struct {
 	Phase   phase
 	Status  ContainerStatus
 	Who     identity
+	Facts   starter.Facts // of the host, by which the process was born
 }
 
 // writeRecord replaces a record in one step: a reader, or a start after a crash, sees the old one or the new one. It is

@@ -168,20 +168,25 @@ func (s *sandbox) makeInfra(ctx context.Context, back *undo.Stack) error {
 	if err := back.Push(fpSandboxInfra, "kill the infra container", s.kill0); err != nil {
 		return err
 	}
-	p, err := s.r.native().Infra(ctx, starter.InfraRequest{
-		Key: s.key(), Name: s.r.infraName(s.id), Hostname: cfg.Hostname, Sysctls: cfg.Sysctls,
-		NewNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
-		Cgroups: join, OOMScoreAdj: infraOOMScore,
-		Born: func(pid int) error { return s.r.cfg.Keeper.Born(s.key(), pid) },
-	})
+	p, err := s.r.native().Infra(ctx, s.infraRequest(join))
 	if err != nil {
 		return fmt.Errorf("start the infra container: %w", err)
 	}
 	s.mu.Lock()
 	s.pidfd = p.PIDFD
-	s.rec.Status.PID, s.rec.Status.Birth = p.PID, p.Birth
+	s.rec.Status.PID = p.PID
 	s.mu.Unlock()
 	return nil
+}
+
+func (s *sandbox) infraRequest(join []*os.File) starter.InfraRequest {
+	cfg := s.config()
+	return starter.InfraRequest{
+		Key: s.key(), Name: s.r.infraName(s.id), Hostname: cfg.Hostname, Sysctls: cfg.Sysctls,
+		NewNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
+		Cgroups: join, OOMScoreAdj: infraOOMScore,
+		Born: func(pid int) error { return s.r.cfg.Keeper.Born(s.key(), pid) },
+	}
 }
 
 // infraOOMScore is the kubelet's score of the pause container: among the last to be killed.

@@ -79,7 +79,6 @@ type SandboxStatus struct {
 	IPs       []netip.Addr
 	Interface string // inside: eth0
 	HostVeth  string // the other end
-	Birth     string // the listing of system calls by which the infra process was made
 }
 
 // Mount is one bind mount of a volume, or of a single file, into a container.
@@ -166,7 +165,6 @@ type ContainerStatus struct {
 	Message   string // with ReasonStartError: why
 	LogPath   string // absolute
 	Cgroup    string // below the hierarchy's root
-	Birth     string // the listing of system calls by which its process was made
 }
 
 // EventType tells what happened.

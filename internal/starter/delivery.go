@@ -171,7 +171,6 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Pro
 	if err := birth.Send(c.conn, image, fds); err != nil {
 		return nil, err
 	}
-	proc.Birth = b.Program.String() // while the process is at work
 	for {
 		e, err := birth.Await(c.conn)
 		if err != nil {

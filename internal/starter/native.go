@@ -158,6 +158,8 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 		return nil, err
 	}
 	n.started(ctx, r, p)
+	facts.Filter = nil
+	p.Facts = facts
 	return p, nil
 }
 

@@ -79,7 +79,7 @@ type Process struct {
 	PID     int
 	PIDFD   *os.File // the caller closes it
 	Console *os.File // the master of the process' terminal; nil without one. The caller closes it
-	Birth   string   // the listing of system calls by which it was made
+	Facts   Facts    // of a container: what Listing needs to print its birth again, without the filter
 }
 
 // StepError is the first step of a birth that did not succeed.

@@ -1,0 +1,51 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
+)
+
+// lister is a starter that can tell what it made a process by; an OCI program keeps that to itself.
+type lister interface {
+	Listing(spec *oci.Spec, facts starter.Facts, cgroups int) (string, error)
+	InfraListing(r starter.InfraRequest) (string, error)
+}
+
+// Birth is the listing of system calls by which a container's process, or with a sandbox's ID its infra process, was made.
+func (r *Runtime) Birth(ctx context.Context, id string) (string, error) {
+	if s, err := r.sandbox(id); err == nil {
+		l, ok := r.native().(lister)
+		if !ok {
+			return "", fmt.Errorf("the birth of %s: %w", s, errdefs.ErrNotImplemented)
+		}
+		return l.InfraListing(s.infraRequest(make([]*os.File, r.joins())))
+	}
+	c, err := r.container(id)
+	if err != nil {
+		return "", err
+	}
+	l, ok := r.starterOf(c.in).(lister)
+	if !ok {
+		return fmt.Sprintf("made by runtime handler %q\n", c.in.config().Handler), nil
+	}
+	if c.status().StartedAt.IsZero() {
+		return "", nil // it never ran
+	}
+	spec, err := c.respec(ctx)
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	facts := c.rec.Facts
+	c.mu.Unlock()
+	return l.Listing(spec, facts, r.joins())
+}
+
+// joins is how many files a process writes to, to join its cgroups.
+func (r *Runtime) joins() int { return r.cfg.Cgroups.Hierarchies() }

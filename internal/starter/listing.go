@@ -1,0 +1,27 @@
+package starter
+
+import "github.com/hull-pods/hull/internal/oci"
+
+// Listing is the birth of a container as text: the program is compiled again from its spec and what Start returned of the
+// host, as a listing is longer than all else that is kept of a container, and hardly ever asked for. cgroups is how many
+// cgroup files there were.
+func (n *Native) Listing(spec *oci.Spec, facts Facts, cgroups int) (string, error) {
+	var err error
+	if facts.Filter, facts.FilterFlags, err = n.filters.get(spec.Linux.Seccomp); err != nil {
+		return "", err
+	}
+	b, err := Compile(spec, facts, cgroups)
+	if err != nil {
+		return "", err
+	}
+	return b.Program.String(), nil
+}
+
+// InfraListing is the birth of a sandbox's infra process as text. Of the request, what Compile looks at must be as it was.
+func (n *Native) InfraListing(r InfraRequest) (string, error) {
+	b, err := CompileInfra(r, Facts{LastCap: n.lastCap, Filter: n.infra})
+	if err != nil {
+		return "", err
+	}
+	return b.Program.String(), nil
+}
