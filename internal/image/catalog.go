@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -119,7 +119,7 @@ func (c *catalog) find(ref string) (*entry, string, error) {
 				continue
 			}
 			if found != nil {
-				return nil, "", classed{fmt.Errorf("image %q: more than one ID begins so", ref), errdefs.ErrInvalidArgument}
+				return nil, "", class.Of(fmt.Errorf("image %q: more than one ID begins so", ref), errdefs.ErrInvalidArgument)
 			}
 			found = e
 		}
@@ -127,7 +127,7 @@ func (c *catalog) find(ref string) (*entry, string, error) {
 			return found, "", nil
 		}
 	} else if err != nil {
-		return nil, "", classed{fmt.Errorf("failed to parse image name %q: %w", ref, err), errdefs.ErrInvalidArgument}
+		return nil, "", class.Of(fmt.Errorf("failed to parse image name %q: %w", ref, err), errdefs.ErrInvalidArgument)
 	}
 	return nil, "", fmt.Errorf("image %q: %w", ref, errdefs.ErrNotFound)
 }
@@ -245,6 +245,3 @@ func (r resolved) entry() *entry {
 	}
 	return e
 }
-
-// emptyDir is the root of an image without layers.
-func (s *Store) emptyDir() string { return filepath.Join(s.root, "empty") }

@@ -9,20 +9,13 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/image/class"
 	"golang.org/x/sys/unix"
 )
 
-// classed gives an error a class of errdefs without changing its words.
-type classed struct {
-	error
-	class error
-}
-
-func (c classed) Unwrap() []error { return []error{c.error, c.class} }
-
 // classify finds the class of what containerd's libraries, the network or the disk said. The words stay, with the way out
 // added where the cause alone would leave a person puzzled.
-func (s *Store) classify(err error) error {
+func (d *disk) classify(err error) error {
 	var status remoteerrors.ErrUnexpectedStatus
 	var dns *net.DNSError
 	var op *net.OpError
@@ -30,15 +23,15 @@ func (s *Store) classify(err error) error {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return classed{fmt.Errorf("%w: the disk of %s is full: make room, for instance with \"hull image rm\"", err, s.root), errdefs.ErrResourceExhausted}
+		return class.Of(fmt.Errorf("%w: the disk of %s is full: make room, for instance with \"hull image rm\"", err, d.root), errdefs.ErrResourceExhausted)
 	case errors.Is(err, docker.ErrInvalidAuthorization):
-		return classed{err, errdefs.ErrUnauthenticated}
+		return class.Of(err, errdefs.ErrUnauthenticated)
 	case errors.As(err, &status):
-		return classed{err, statusClass(status.StatusCode)}
+		return class.Of(err, statusClass(status.StatusCode))
 	case hasClass(err):
 		return err
 	case errors.As(err, &dns), errors.As(err, &op):
-		return classed{err, errdefs.ErrUnavailable}
+		return class.Of(err, errdefs.ErrUnavailable)
 	}
 	return err
 }

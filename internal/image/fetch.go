@@ -10,51 +10,52 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/image/class"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // fetch brings one blob into the store, unless it is there, and verifies its digest. A blob that was begun before goes on
 // from where it ended; one that is not what its digest says is thrown away.
-func (s *Store) fetch(ctx context.Context, from remotes.Fetcher, desc ocispec.Descriptor, b *bar) error {
-	unlock, err := s.blobs.lock(ctx, desc.Digest.String())
+func (b *bringer) fetch(ctx context.Context, from remotes.Fetcher, desc ocispec.Descriptor, show *bar) error {
+	unlock, err := b.blobs.lock(ctx, desc.Digest.String())
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := s.slots.Acquire(ctx, 1); err != nil {
+	if err := b.slots.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer s.slots.Release(1)
+	defer b.slots.Release(1)
 	if err := fpBlob.Hit(); err != nil {
 		return err
 	}
-	b.state(LayerDownloading)
-	err = remotes.Fetch(ctx, s.content, countingFetcher{from, b}, desc)
+	show.state(LayerDownloading)
+	err = remotes.Fetch(ctx, b.content, countingFetcher{from, show}, desc)
 	if status := (remoteerrors.ErrUnexpectedStatus{}); errors.As(err, &status) && status.StatusCode == http.StatusRequestedRangeNotSatisfiable {
 		// A registry that cannot go on in the middle: begin again.
-		if err = s.abort(ctx, desc); err == nil {
-			err = remotes.Fetch(ctx, s.content, countingFetcher{from, b}, desc)
+		if err = b.abort(ctx, desc); err == nil {
+			err = remotes.Fetch(ctx, b.content, countingFetcher{from, show}, desc)
 		}
 	}
 	if err != nil && !errdefs.IsAlreadyExists(err) {
-		return s.failedFetch(ctx, desc, err)
+		return b.failedFetch(ctx, desc, err)
 	}
-	b.state(LayerDownloaded)
+	show.state(LayerDownloaded)
 	return nil
 }
 
 // failedFetch throws away what can never become the blob, and says so.
-func (s *Store) failedFetch(ctx context.Context, desc ocispec.Descriptor, err error) error {
+func (b *bringer) failedFetch(ctx context.Context, desc ocispec.Descriptor, err error) error {
 	if !errdefs.IsFailedPrecondition(err) {
 		return fmt.Errorf("failed to copy %s: %w", desc.Digest, err)
 	}
-	err = classed{fmt.Errorf("what was sent is not %s: %w", desc.Digest, err), errdefs.ErrDataLoss}
-	return errors.Join(err, s.abort(ctx, desc))
+	err = class.Of(fmt.Errorf("what was sent is not %s: %w", desc.Digest, err), errdefs.ErrDataLoss)
+	return errors.Join(err, b.abort(ctx, desc))
 }
 
 // abort throws away what has come of a blob.
-func (s *Store) abort(ctx context.Context, desc ocispec.Descriptor) error {
-	err := s.content.Abort(context.WithoutCancel(ctx), remotes.MakeRefKey(ctx, desc))
+func (b *bringer) abort(ctx context.Context, desc ocispec.Descriptor) error {
+	err := b.content.Abort(context.WithoutCancel(ctx), remotes.MakeRefKey(ctx, desc))
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("throw away what came of %s: %w", desc.Digest, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/image/class"
 )
 
 // flights are the pulls that run, each with those who wait for it.
@@ -69,7 +70,7 @@ func (f *flights) enter(ctx context.Context, key string, run func(context.Contex
 		f.mu.Lock()
 		if f.closed {
 			f.mu.Unlock()
-			return nil, classed{errClosed, errdefs.ErrUnavailable}
+			return nil, class.Of(errClosed, errdefs.ErrUnavailable)
 		}
 		fl := f.byKey[key]
 		if fl == nil {

@@ -23,6 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/image/layer"
 )
 
 type file struct {
@@ -232,7 +234,7 @@ func TestBombs(t *testing.T) {
 	f.reopen(t)
 	// The archive's head, and then the same packed zeros over and over, which both formats take as one stream. Without a head
 	// the zeros come after the archive's end.
-	const piece, pieces = 16 << 20, freeUnpack>>24 + 40
+	const piece, pieces = 16 << 20, layer.FreeSize>>24 + 40
 	bombOf := func(head []byte, pack func(io.Writer) io.WriteCloser) []byte {
 		packed := func(b []byte) []byte {
 			var out bytes.Buffer
@@ -255,19 +257,19 @@ func TestBombs(t *testing.T) {
 		return z
 	})
 	gz := bombOf(tarClaiming(t, piece*pieces), func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
-	for name, layer := range map[string]v1.Layer{
+	for name, packed := range map[string]v1.Layer{
 		"zstd":  blob{zs, types.OCILayerZStd},
 		"gzip":  blob{gz, types.OCILayer},
 		"claim": blob{tarClaiming(t, 1<<60), types.OCIUncompressedLayer},
 	} {
 		t.Run(name, func(t *testing.T) {
-			img, err := mutate.AppendLayers(empty.Image, layer)
+			img, err := mutate.AppendLayers(empty.Image, packed)
 			if err != nil {
 				t.Fatal(err)
 			}
 			f.push(t, "library/bomb:latest", img)
 			_, err = f.Pull(t.Context(), "bomb", PullOptions{})
-			if !errors.Is(err, errBomb) || !errdefs.IsInvalidArgument(err) {
+			if !errors.Is(err, layer.ErrBomb) || !errdefs.IsInvalidArgument(err) {
 				t.Errorf("pull: %v", err)
 			}
 			f.wantNothing(t)

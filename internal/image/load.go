@@ -17,6 +17,8 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/image/layer"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 )
@@ -87,7 +89,7 @@ func (s *Store) load(ctx context.Context, labels map[string]string, open func(co
 
 // entries groups an index's entries by name and chooses one for this platform from each group. Entries without a name are
 // one image for several platforms if they say their platforms, else an image each.
-func (s *Store) entries(index ocispec.Index) ([]admission, error) {
+func (b *bringer) entries(index ocispec.Index) ([]admission, error) {
 	var order []string
 	groups := map[string][]ocispec.Descriptor{}
 	for _, d := range index.Manifests {
@@ -105,11 +107,11 @@ func (s *Store) entries(index ocispec.Index) ([]admission, error) {
 		groups[key] = append(groups[key], d)
 	}
 	if len(order) == 0 {
-		return nil, classed{errors.New("no image in it"), errdefs.ErrInvalidArgument}
+		return nil, class.Of(errors.New("no image in it"), errdefs.ErrInvalidArgument)
 	}
 	var found []admission
 	for _, key := range order {
-		d, err := s.choose(groups[key])
+		d, err := b.choose(groups[key])
 		if err != nil {
 			return nil, fmt.Errorf("image %q: %w", key, err)
 		}
@@ -145,28 +147,28 @@ func entryName(d ocispec.Descriptor) (string, error) {
 }
 
 // importArchive writes an archive's blobs into the store and returns its index.
-func (s *Store) importArchive(ctx context.Context, r io.Reader) (ocispec.Index, error) {
+func (b *bringer) importArchive(ctx context.Context, r io.Reader) (ocispec.Index, error) {
 	packed := &counter{Reader: r}
-	plainReader, err := decompress(packed)
+	plainReader, err := layer.Decompress(packed)
 	if err != nil {
-		return ocispec.Index{}, classed{fmt.Errorf("read archive: %w", err), errdefs.ErrInvalidArgument}
+		return ocispec.Index{}, class.Of(fmt.Errorf("read archive: %w", err), errdefs.ErrInvalidArgument)
 	}
 	defer plainReader.Close() //nolint:errcheck // a reader in memory
 	unpacked := &counter{Reader: plainReader, check: func(n int64) error {
-		if n > unpackLimit(packed.n) {
-			return bomb()
+		if n > layer.Limit(packed.n) {
+			return layer.Bomb()
 		}
 		return nil
 	}}
-	desc, err := archive.ImportIndex(ctx, boundedStore{s.content, unpacked}, unpacked)
+	desc, err := archive.ImportIndex(ctx, boundedStore{b.content, unpacked}, unpacked)
 	if err != nil {
-		if !hasClass(err) && !full(s.classify(err)) && ctx.Err() == nil {
-			err = classed{err, errdefs.ErrInvalidArgument}
+		if !hasClass(err) && !full(b.classify(err)) && ctx.Err() == nil {
+			err = class.Of(err, errdefs.ErrInvalidArgument)
 		}
 		return ocispec.Index{}, fmt.Errorf("read archive: %w", err)
 	}
 	var index ocispec.Index
-	return index, s.document(ctx, desc, nil, &index)
+	return index, b.document(ctx, desc, nil, &index)
 }
 
 // counter counts what is read, and may refuse to go on.
@@ -212,7 +214,7 @@ const slack = maxDocument
 
 func (b *boundedWriter) Write(p []byte) (int, error) {
 	if b.written += int64(len(p)); b.written > b.read.n+slack {
-		return 0, bomb()
+		return 0, layer.Bomb()
 	}
 	return b.Writer.Write(p)
 }
@@ -225,7 +227,7 @@ func readLayout(root *os.Root) (ocispec.Index, error) {
 		return index, err
 	}
 	if version.Version != ocispec.ImageLayoutVersion {
-		return index, classed{fmt.Errorf("OCI layout of version %q, want %q", version.Version, ocispec.ImageLayoutVersion), errdefs.ErrInvalidArgument}
+		return index, class.Of(fmt.Errorf("OCI layout of version %q, want %q", version.Version, ocispec.ImageLayoutVersion), errdefs.ErrInvalidArgument)
 	}
 	return index, readJSON(root, ocispec.ImageIndexFile, &index)
 }
@@ -233,14 +235,14 @@ func readLayout(root *os.Root) (ocispec.Index, error) {
 func readJSON(root *os.Root, name string, into any) error {
 	f, err := openRegular(root, name)
 	if errors.Is(err, os.ErrNotExist) {
-		return classed{fmt.Errorf("%s is no OCI layout: %w", root.Name(), err), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("%s is no OCI layout: %w", root.Name(), err), errdefs.ErrInvalidArgument)
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
 	if err := json.NewDecoder(io.LimitReader(f, maxDocument)).Decode(into); err != nil {
-		return classed{fmt.Errorf("decode %s: %w", path.Join(root.Name(), name), err), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("decode %s: %w", path.Join(root.Name(), name), err), errdefs.ErrInvalidArgument)
 	}
 	return nil
 }
@@ -252,7 +254,7 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 		return nil, err
 	}
 	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		return nil, errors.Join(err, classed{fmt.Errorf("%s is no regular file", path.Join(root.Name(), name)), errdefs.ErrInvalidArgument}, f.Close())
+		return nil, errors.Join(err, class.Of(fmt.Errorf("%s is no regular file", path.Join(root.Name(), name)), errdefs.ErrInvalidArgument), f.Close())
 	}
 	return f, nil
 }
@@ -262,7 +264,7 @@ type layoutDir struct{ root *os.Root }
 
 func (l layoutDir) Fetch(_ context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	if err := desc.Digest.Validate(); err != nil {
-		return nil, classed{fmt.Errorf("digest %q: %w", desc.Digest, err), errdefs.ErrInvalidArgument}
+		return nil, class.Of(fmt.Errorf("digest %q: %w", desc.Digest, err), errdefs.ErrInvalidArgument)
 	}
 	f, err := openRegular(l.root, path.Join("blobs", desc.Digest.Algorithm().String(), desc.Digest.Encoded()))
 	if errors.Is(err, os.ErrNotExist) {

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
+	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -39,29 +40,29 @@ type tree struct {
 type getter func(context.Context, ocispec.Descriptor) error
 
 // walk reads the documents below target; get is asked for each of them first, nil when they must be here.
-func (s *Store) walk(ctx context.Context, target ocispec.Descriptor, get getter) (tree, error) {
+func (b *bringer) walk(ctx context.Context, target ocispec.Descriptor, get getter) (tree, error) {
 	t := tree{target: target}
 	desc := target
 	for images.IsIndexType(desc.MediaType) {
 		if len(t.indexes) == maxDepth {
-			return t, classed{fmt.Errorf("index %s: more than %d indexes inside each other", target.Digest, maxDepth), errdefs.ErrInvalidArgument}
+			return t, class.Of(fmt.Errorf("index %s: more than %d indexes inside each other", target.Digest, maxDepth), errdefs.ErrInvalidArgument)
 		}
 		var index ocispec.Index
-		if err := s.document(ctx, desc, get, &index); err != nil {
+		if err := b.document(ctx, desc, get, &index); err != nil {
 			return t, err
 		}
 		t.indexes = append(t.indexes, desc)
-		next, err := s.choose(index.Manifests)
+		next, err := b.choose(index.Manifests)
 		if err != nil {
 			return t, fmt.Errorf("index %s: %w", desc.Digest, err)
 		}
 		desc = next
 	}
 	if !images.IsManifestType(desc.MediaType) {
-		return t, classed{fmt.Errorf("%s is no image: its media type is %q", desc.Digest, desc.MediaType), errdefs.ErrInvalidArgument}
+		return t, class.Of(fmt.Errorf("%s is no image: its media type is %q", desc.Digest, desc.MediaType), errdefs.ErrInvalidArgument)
 	}
 	var m ocispec.Manifest
-	if err := s.document(ctx, desc, get, &m); err != nil {
+	if err := b.document(ctx, desc, get, &m); err != nil {
 		return t, err
 	}
 	t.manifest, t.config, t.layers = plain(desc), plain(m.Config), make([]ocispec.Descriptor, len(m.Layers))
@@ -78,22 +79,22 @@ func plain(d ocispec.Descriptor) ocispec.Descriptor {
 
 func (t tree) check() error {
 	if !images.IsConfigType(t.config.MediaType) {
-		return classed{fmt.Errorf("manifest %s is no container image: its config is %q", t.manifest.Digest, t.config.MediaType), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("manifest %s is no container image: its config is %q", t.manifest.Digest, t.config.MediaType), errdefs.ErrInvalidArgument)
 	}
 	if len(t.layers) > maxLayers {
-		return classed{fmt.Errorf("manifest %s: %d layers, and overlayfs takes %d", t.manifest.Digest, len(t.layers), maxLayers), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("manifest %s: %d layers, and overlayfs takes %d", t.manifest.Digest, len(t.layers), maxLayers), errdefs.ErrInvalidArgument)
 	}
 	for _, d := range append([]ocispec.Descriptor{t.config}, t.layers...) {
 		if err := d.Digest.Validate(); err != nil {
-			return classed{fmt.Errorf("manifest %s: digest %q: %w", t.manifest.Digest, d.Digest, err), errdefs.ErrInvalidArgument}
+			return class.Of(fmt.Errorf("manifest %s: digest %q: %w", t.manifest.Digest, d.Digest, err), errdefs.ErrInvalidArgument)
 		}
 		if d.Size < 0 {
-			return classed{fmt.Errorf("manifest %s: blob %s has size %d", t.manifest.Digest, d.Digest, d.Size), errdefs.ErrInvalidArgument}
+			return class.Of(fmt.Errorf("manifest %s: blob %s has size %d", t.manifest.Digest, d.Digest, d.Size), errdefs.ErrInvalidArgument)
 		}
 	}
 	for _, l := range t.layers {
 		if !knownLayer(l.MediaType) {
-			return classed{fmt.Errorf("layer %s: media type %q is not supported", l.Digest, l.MediaType), errdefs.ErrNotImplemented}
+			return class.Of(fmt.Errorf("layer %s: media type %q is not supported", l.Digest, l.MediaType), errdefs.ErrNotImplemented)
 		}
 	}
 	return nil
@@ -111,7 +112,7 @@ func knownLayer(mediaType string) bool {
 
 // choose takes the manifest that fits the platform best. Entries that name no platform come last; attestations, whose
 // platform is "unknown", fit nothing.
-func (s *Store) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, error) {
+func (b *bringer) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, error) {
 	var fit []ocispec.Descriptor
 	var have []string
 	for _, m := range manifests {
@@ -121,7 +122,7 @@ func (s *Store) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, erro
 		if m.Annotations["vnd.docker.reference.type"] != "" {
 			continue
 		}
-		if m.Platform == nil || s.platform.Match(platforms.Normalize(*m.Platform)) {
+		if m.Platform == nil || b.platform.Match(platforms.Normalize(*m.Platform)) {
 			fit = append(fit, m)
 			continue
 		}
@@ -129,19 +130,19 @@ func (s *Store) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, erro
 	}
 	if len(fit) == 0 {
 		slices.Sort(have)
-		return ocispec.Descriptor{}, classed{fmt.Errorf("no match for platform in manifest: it has %v: not found", slices.Compact(have)), errdefs.ErrNotFound}
+		return ocispec.Descriptor{}, class.Of(fmt.Errorf("no match for platform in manifest: it has %v: not found", slices.Compact(have)), errdefs.ErrNotFound)
 	}
-	slices.SortStableFunc(fit, func(a, b ocispec.Descriptor) int {
+	slices.SortStableFunc(fit, func(x, y ocispec.Descriptor) int {
 		switch {
-		case a.Platform == nil && b.Platform == nil:
+		case x.Platform == nil && y.Platform == nil:
 			return 0
-		case a.Platform == nil:
+		case x.Platform == nil:
 			return 1
-		case b.Platform == nil:
+		case y.Platform == nil:
 			return -1
-		case s.platform.Less(*a.Platform, *b.Platform):
+		case b.platform.Less(*x.Platform, *y.Platform):
 			return -1
-		case s.platform.Less(*b.Platform, *a.Platform):
+		case b.platform.Less(*y.Platform, *x.Platform):
 			return 1
 		}
 		return 0
@@ -150,35 +151,35 @@ func (s *Store) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, erro
 }
 
 // document brings one JSON blob, reads it whole and decodes it. Its digest was verified when it came into the store.
-func (s *Store) document(ctx context.Context, desc ocispec.Descriptor, get getter, into any) error {
+func (d *disk) document(ctx context.Context, desc ocispec.Descriptor, get getter, into any) error {
 	if err := desc.Digest.Validate(); err != nil {
-		return classed{fmt.Errorf("digest %q: %w", desc.Digest, err), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("digest %q: %w", desc.Digest, err), errdefs.ErrInvalidArgument)
 	}
 	if desc.Size < 0 || desc.Size > maxDocument {
-		return classed{fmt.Errorf("%s %s: %d bytes are more than the %d that are read", desc.MediaType, desc.Digest, desc.Size, maxDocument), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("%s %s: %d bytes are more than the %d that are read", desc.MediaType, desc.Digest, desc.Size, maxDocument), errdefs.ErrInvalidArgument)
 	}
 	if get != nil {
 		if err := get(ctx, plain(desc)); err != nil {
 			return err
 		}
 	}
-	ra, err := s.content.ReaderAt(ctx, plain(desc))
+	ra, err := d.content.ReaderAt(ctx, plain(desc))
 	if err != nil {
 		return fmt.Errorf("open %s: %w", desc.Digest, err)
 	}
 	defer ra.Close() //nolint:errcheck // opened for reading
-	b, err := io.ReadAll(io.LimitReader(content.NewReader(ra), maxDocument+1))
+	body, err := io.ReadAll(io.LimitReader(content.NewReader(ra), maxDocument+1))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", desc.Digest, err)
 	}
-	if len(b) > maxDocument {
-		return classed{fmt.Errorf("%s: more than %d bytes", desc.Digest, maxDocument), errdefs.ErrInvalidArgument}
+	if len(body) > maxDocument {
+		return class.Of(fmt.Errorf("%s: more than %d bytes", desc.Digest, maxDocument), errdefs.ErrInvalidArgument)
 	}
-	if err := unambiguous(desc.MediaType, b); err != nil {
+	if err := unambiguous(desc.MediaType, body); err != nil {
 		return fmt.Errorf("%s: %w", desc.Digest, err)
 	}
-	if err := json.Unmarshal(b, into); err != nil {
-		return classed{fmt.Errorf("decode %s %s: %w", desc.MediaType, desc.Digest, err), errdefs.ErrInvalidArgument}
+	if err := json.Unmarshal(body, into); err != nil {
+		return class.Of(fmt.Errorf("decode %s %s: %w", desc.MediaType, desc.Digest, err), errdefs.ErrInvalidArgument)
 	}
 	return nil
 }
@@ -197,13 +198,13 @@ func unambiguous(mediaType string, b []byte) error {
 		return nil
 	}
 	if err := json.Unmarshal(b, &doc); err != nil {
-		return classed{fmt.Errorf("decode %s: %w", mediaType, err), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("decode %s: %w", mediaType, err), errdefs.ErrInvalidArgument)
 	}
 	if isManifest && len(doc.Manifests) > 0 || isIndex && (len(doc.Config) > 0 || len(doc.Layers) > 0) {
-		return classed{errors.New("manifest and index at the same time"), errdefs.ErrInvalidArgument}
+		return class.Of(errors.New("manifest and index at the same time"), errdefs.ErrInvalidArgument)
 	}
 	if doc.MediaType != "" && doc.MediaType != mediaType {
-		return classed{fmt.Errorf("media type %q inside, announced as %q", doc.MediaType, mediaType), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("media type %q inside, announced as %q", doc.MediaType, mediaType), errdefs.ErrInvalidArgument)
 	}
 	return nil
 }
@@ -218,8 +219,8 @@ type resolved struct {
 }
 
 // resolve reads a target of which everything is here: the documents, and the directories of its chain.
-func (s *Store) resolve(ctx context.Context, target ocispec.Descriptor) (resolved, error) {
-	t, err := s.walk(ctx, target, nil)
+func (b *bringer) resolve(ctx context.Context, target ocispec.Descriptor) (resolved, error) {
+	t, err := b.walk(ctx, target, nil)
 	if err != nil {
 		return resolved{}, err
 	}
@@ -227,7 +228,7 @@ func (s *Store) resolve(ctx context.Context, target ocispec.Descriptor) (resolve
 	for _, l := range t.layers {
 		r.size += l.Size
 	}
-	if err := s.readConfig(ctx, t, nil, &r.config); err != nil {
+	if err := b.readConfig(ctx, t, nil, &r.config); err != nil {
 		return resolved{}, err
 	}
 	if r.config.OS != "" {
@@ -235,10 +236,10 @@ func (s *Store) resolve(ctx context.Context, target ocispec.Descriptor) (resolve
 	}
 	chain := chainIDs(r.config)
 	if len(chain) == 0 {
-		r.dirs = []string{s.emptyDir()}
+		r.dirs = []string{b.emptyDir()}
 	}
 	for _, id := range slices.Backward(chain) {
-		info, err := s.snaps.Stat(ctx, id)
+		info, err := b.snaps.Stat(ctx, id)
 		if err != nil {
 			return resolved{}, fmt.Errorf("layer %s: %w", id, err)
 		}
@@ -248,24 +249,24 @@ func (s *Store) resolve(ctx context.Context, target ocispec.Descriptor) (resolve
 }
 
 // readConfig reads the image's config and checks that it belongs to the manifest and to this machine.
-func (s *Store) readConfig(ctx context.Context, t tree, get getter, config *ocispec.Image) error {
-	if err := s.document(ctx, t.config, get, config); err != nil {
+func (b *bringer) readConfig(ctx context.Context, t tree, get getter, config *ocispec.Image) error {
+	if err := b.document(ctx, t.config, get, config); err != nil {
 		return err
 	}
 	if n := len(config.RootFS.DiffIDs); n != len(t.layers) {
-		return classed{fmt.Errorf("config %s names %d layers, manifest %s %d", t.config.Digest, n, t.manifest.Digest, len(t.layers)), errdefs.ErrInvalidArgument}
+		return class.Of(fmt.Errorf("config %s names %d layers, manifest %s %d", t.config.Digest, n, t.manifest.Digest, len(t.layers)), errdefs.ErrInvalidArgument)
 	}
 	for _, d := range config.RootFS.DiffIDs {
 		if err := d.Validate(); err != nil {
-			return classed{fmt.Errorf("config %s: diff ID %q: %w", t.config.Digest, d, err), errdefs.ErrInvalidArgument}
+			return class.Of(fmt.Errorf("config %s: diff ID %q: %w", t.config.Digest, d, err), errdefs.ErrInvalidArgument)
 		}
 	}
 	p := config.Platform
 	if p.OS == "" && p.Architecture == "" {
 		return nil // says nothing, like many an image that was put together by hand
 	}
-	if !s.platform.Match(platforms.Normalize(p)) {
-		return classed{fmt.Errorf("no match for platform in manifest: %s is for %s: not found", t.manifest.Digest, platforms.Format(p)), errdefs.ErrNotFound}
+	if !b.platform.Match(platforms.Normalize(p)) {
+		return class.Of(fmt.Errorf("no match for platform in manifest: %s is for %s: not found", t.manifest.Digest, platforms.Format(p)), errdefs.ErrNotFound)
 	}
 	return nil
 }

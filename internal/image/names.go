@@ -6,6 +6,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -22,7 +23,7 @@ func Normalize(ref string) (string, error) {
 func parse(ref string) (reference.Named, error) {
 	named, err := reference.ParseDockerRef(ref)
 	if err != nil {
-		return nil, classed{fmt.Errorf("failed to parse image name %q: %w", ref, err), errdefs.ErrInvalidArgument}
+		return nil, class.Of(fmt.Errorf("failed to parse image name %q: %w", ref, err), errdefs.ErrInvalidArgument)
 	}
 	return named, nil
 }
@@ -31,7 +32,7 @@ func parse(ref string) (reference.Named, error) {
 func byDigest(named reference.Named, d digest.Digest) (string, error) {
 	canonical, err := reference.WithDigest(reference.TrimNamed(named), d)
 	if err != nil {
-		return "", classed{fmt.Errorf("name %s by digest %s: %w", named, d, err), errdefs.ErrInvalidArgument}
+		return "", class.Of(fmt.Errorf("name %s by digest %s: %w", named, d, err), errdefs.ErrInvalidArgument)
 	}
 	return canonical.String(), nil
 }

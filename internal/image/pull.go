@@ -2,18 +2,17 @@ package image
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/leases"
-	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/image/registry"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 )
 
 var (
@@ -35,7 +34,7 @@ func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	if img, ok := s.builtinImage(named.String()); ok {
 		return img, nil
 	}
-	key := "pull " + named.String() + o.Credentials.key()
+	key := strings.TrimSpace("pull " + named.String() + " " + o.Credentials.Key())
 	id, err := s.flights.join(ctx, key, o.Progress, func(ctx context.Context, p *progress) (string, error) {
 		p.ref(named.String())
 		id, err := s.pull(s.context(ctx), key, named, o.Credentials, p)
@@ -50,24 +49,16 @@ func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (Image, err
 	return s.Get(ctx, id)
 }
 
-// key tells pulls with different credentials apart without keeping a secret.
-func (c *Credentials) key() string {
-	if c == nil {
-		return ""
-	}
-	return fmt.Sprintf(" %x", sha256.Sum256(fmt.Appendf(nil, "%q", []string{c.Server, c.Username, c.Password, c.IdentityToken})))
-}
-
 func (s *Store) pull(ctx context.Context, key string, named reference.Named, creds *Credentials, p *progress) (id string, err error) {
-	reg := s.session(ctx, creds)
-	defer reg.close()
-	_, target, err := reg.resolver.Resolve(ctx, named.String())
+	reg := registry.Open(ctx, s.registries, creds)
+	defer reg.Close()
+	_, target, err := reg.Resolve(ctx, named.String())
 	if err != nil {
 		return "", fmt.Errorf("failed to resolve reference %q: %w", named, err)
 	}
 	target = plain(target)
 	p.digest(target.Digest.String())
-	fetcher, err := reg.resolver.Fetcher(ctx, named.String())
+	fetcher, err := reg.Fetcher(ctx, named.String())
 	if err != nil {
 		return "", fmt.Errorf("ask for %s: %w", named, err)
 	}
@@ -134,55 +125,6 @@ func (s *Store) admit(ctx context.Context, key string, bring func(context.Contex
 		return "", err
 	}
 	return got[len(got)-1].tree.config.Digest.String(), nil
-}
-
-// bring fetches what is missing of target and unpacks it. Layers come in parallel and are unpacked in order, each as soon as
-// it and all below it are there.
-func (s *Store) bring(ctx context.Context, target ocispec.Descriptor, from remotes.Fetcher, p *progress) (tree, ocispec.Image, error) {
-	get := func(ctx context.Context, d ocispec.Descriptor) error { return s.fetch(ctx, from, d, nil) }
-	t, err := s.walk(ctx, target, get)
-	if err != nil {
-		return t, ocispec.Image{}, err
-	}
-	var config ocispec.Image
-	if err := s.readConfig(ctx, t, get, &config); err != nil {
-		return t, config, err
-	}
-	bars := p.layers(t.layers)
-	chain := chainIDs(config)
-	have := s.unpacked(ctx, chain)
-	for _, bar := range bars[:have] {
-		bar.state(LayerDone)
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	here := make([]chan struct{}, len(t.layers))
-	for i := have; i < len(t.layers); i++ {
-		here[i] = make(chan struct{})
-		g.Go(func() error {
-			defer close(here[i])
-			return s.fetch(gctx, from, t.layers[i], bars[i])
-		})
-	}
-	g.Go(func() error {
-		for i := have; i < len(t.layers); i++ {
-			select {
-			case <-here[i]:
-			case <-gctx.Done():
-			}
-			if gctx.Err() != nil {
-				return nil // a download has failed, and that is the error
-			}
-			if err := s.unpack(gctx, t.layers[i], config.RootFS.DiffIDs[i], chain[:i+1], bars[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	err = g.Wait()
-	if err == nil {
-		err = ctx.Err()
-	}
-	return t, config, err
 }
 
 // record names the images, points from each document to what it needs, and ends the lease, all in one transaction: after

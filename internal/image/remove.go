@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/image/class"
 )
 
 // Remove takes a name from an image, and removes the image with what no other needs when that was its last tag. By ID, or by
@@ -49,7 +50,7 @@ func (c *catalog) remove(ref string) ([]string, error) {
 		return []string{name}, nil
 	}
 	if holders := c.holdersOf(e.image.ID); len(holders) > 0 {
-		return nil, classed{fmt.Errorf("image %q is in use by %s", ref, strings.Join(holders, ", ")), errdefs.ErrFailedPrecondition}
+		return nil, class.Of(fmt.Errorf("image %q is in use by %s", ref, strings.Join(holders, ", ")), errdefs.ErrFailedPrecondition)
 	}
 	records := slices.Concat(e.image.Names, e.image.Digests, []string{e.image.ID})
 	for _, r := range records {

@@ -3,6 +3,8 @@ package image
 import (
 	"log/slog"
 	"time"
+
+	"github.com/hull-pods/hull/internal/image/registry"
 )
 
 // Config says where a [Store] lives and how it talks to registries.
@@ -56,15 +58,8 @@ type ImageConfig struct {
 	Labels       map[string]string
 }
 
-// Credentials are a registry's: a user with a password, or a token by itself. They are kept only while a pull runs.
-type Credentials struct {
-	// Server is the registry's host; credentials with a Server are shown to no other. Without one they go to whatever
-	// hosts stand for the reference's registry.
-	Server             string
-	Username, Password string
-	// IdentityToken is an OAuth refresh token, in place of the password.
-	IdentityToken string
-}
+// Credentials are a registry's: a user with a password, or a token by itself.
+type Credentials = registry.Credentials
 
 // PullOptions are what one pull may choose.
 type PullOptions struct {

@@ -14,6 +14,8 @@ import (
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/image/layer"
 	"github.com/hull-pods/hull/internal/undo"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -23,17 +25,17 @@ import (
 const upperdirLabel = "containerd.io/snapshot/overlay.upperdir"
 
 // unpacked counts how many of the chain are unpacked already, from the lowest, and leases them.
-func (s *Store) unpacked(ctx context.Context, chain []string) int {
+func (b *bringer) unpacked(ctx context.Context, chain []string) int {
 	lease, _ := leases.FromContext(ctx)
 	for i, id := range slices.Backward(chain) {
-		if _, err := s.snaps.Stat(ctx, id); err != nil {
+		if _, err := b.snaps.Stat(ctx, id); err != nil {
 			continue
 		}
 		resource := leases.Resource{ID: id, Type: "snapshots/" + snapshotter}
-		if err := s.leases.AddResource(ctx, leases.Lease{ID: lease}, resource); err != nil {
+		if err := b.leases.AddResource(ctx, leases.Lease{ID: lease}, resource); err != nil {
 			continue
 		}
-		if _, err := s.snaps.Stat(ctx, id); err == nil { // not collected in between
+		if _, err := b.snaps.Stat(ctx, id); err == nil { // not collected in between
 			return i + 1
 		}
 	}
@@ -41,9 +43,9 @@ func (s *Store) unpacked(ctx context.Context, chain []string) int {
 }
 
 // unpack makes the snapshot of the last of chain, upon the others, from a packed layer that is here.
-func (s *Store) unpack(ctx context.Context, layer ocispec.Descriptor, diffID digest.Digest, chain []string, b *bar) (err error) {
+func (b *bringer) unpack(ctx context.Context, desc ocispec.Descriptor, diffID digest.Digest, chain []string, show *bar) (err error) {
 	id := chain[len(chain)-1]
-	unlock, err := s.chains.lock(ctx, id)
+	unlock, err := b.chains.lock(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -56,41 +58,41 @@ func (s *Store) unpack(ctx context.Context, layer ocispec.Descriptor, diffID dig
 	var back undo.Stack
 	defer back.Run(ctx, &err)
 	if err := back.Push(fpUnpack, "remove half unpacked layer", func(ctx context.Context) error {
-		if err := s.snaps.Remove(ctx, key); !errdefs.IsNotFound(err) {
+		if err := b.snaps.Remove(ctx, key); !errdefs.IsNotFound(err) {
 			return err
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	mounts, err := s.snaps.Prepare(ctx, key, parent, snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: id}))
+	mounts, err := b.snaps.Prepare(ctx, key, parent, snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: id}))
 	if errdefs.IsAlreadyExists(err) { // another image's pull was faster; it is leased now
-		b.state(LayerDone)
+		show.state(LayerDone)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("prepare layer %s: %w", layer.Digest, err)
+		return fmt.Errorf("prepare layer %s: %w", desc.Digest, err)
 	}
 	dir, lower, err := directories(mounts)
 	if err != nil {
 		return err
 	}
-	b.state(LayerUnpacking)
-	if err := s.apply(ctx, layer, diffID, dir, lower, b); err != nil {
-		return fmt.Errorf("failed to extract layer %s: %w", layer.Digest, err)
+	show.state(LayerUnpacking)
+	if err := b.apply(ctx, desc, diffID, dir, lower, show); err != nil {
+		return fmt.Errorf("failed to extract layer %s: %w", desc.Digest, err)
 	}
 	if err := fpCommit.Hit(); err != nil {
 		return err
 	}
 	// The files must be on the disk before the database says that they are.
-	if err := syncfs(dir); err != nil {
-		return fmt.Errorf("write layer %s to the disk: %w", layer.Digest, err)
+	if err := layer.Sync(dir); err != nil {
+		return fmt.Errorf("write layer %s to the disk: %w", desc.Digest, err)
 	}
-	if err := s.snaps.Commit(ctx, id, key); err != nil {
-		return fmt.Errorf("commit layer %s: %w", layer.Digest, err)
+	if err := b.snaps.Commit(ctx, id, key); err != nil {
+		return fmt.Errorf("commit layer %s: %w", desc.Digest, err)
 	}
 	back.Release()
-	b.state(LayerDone)
+	show.state(LayerDone)
 	return nil
 }
 
@@ -119,28 +121,28 @@ func directories(mounts []mount.Mount) (dir string, lower []string, err error) {
 }
 
 // apply unpacks the layer into dir and verifies that its unpacked bytes are those that the image's config names.
-func (s *Store) apply(ctx context.Context, layer ocispec.Descriptor, diffID digest.Digest, dir string, lower []string, b *bar) (err error) {
-	ra, err := s.content.ReaderAt(ctx, layer)
+func (b *bringer) apply(ctx context.Context, desc ocispec.Descriptor, diffID digest.Digest, dir string, lower []string, show *bar) (err error) {
+	ra, err := b.content.ReaderAt(ctx, desc)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, ra.Close()) }()
-	plain, err := decompress(&counted{Reader: content.NewReader(ra), bar: b})
+	plain, err := layer.Decompress(&counted{Reader: content.NewReader(ra), bar: show})
 	if err != nil {
 		return err
 	}
 	defer plain.Close() //nolint:errcheck // a reader in memory
 	verifier := diffID.Algorithm().Digester()
-	limit := unpackLimit(layer.Size)
-	stream := &bounded{Reader: io.TeeReader(plain, verifier.Hash()), left: limit}
-	if err := untar(ctx, stream, dir, lower, limit); err != nil {
+	limit := layer.Limit(desc.Size)
+	stream := layer.Bounded(io.TeeReader(plain, verifier.Hash()), limit)
+	if err := layer.Unpack(ctx, stream, dir, lower, limit); err != nil {
 		return err
 	}
 	if _, err := io.Copy(io.Discard, stream); err != nil { // what follows the archive's end belongs to the digest
 		return err
 	}
 	if got := verifier.Digest(); got != diffID {
-		return classed{fmt.Errorf("wrong diff ID: the layer unpacks to %s, the image's config says %s", got, diffID), errdefs.ErrDataLoss}
+		return class.Of(fmt.Errorf("wrong diff ID: the layer unpacks to %s, the image's config says %s", got, diffID), errdefs.ErrDataLoss)
 	}
 	return nil
 }

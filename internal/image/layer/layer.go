@@ -1,4 +1,6 @@
-package image
+// Package layer unpacks a layer's archive into a directory, as overlayfs keeps a layer. Archives come from anywhere: nothing is
+// written outside the directory, and what one unpacks to is bounded.
+package layer
 
 import (
 	"archive/tar"
@@ -14,30 +16,37 @@ import (
 	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// freeUnpack and maxRatio bound what a layer may unpack to: freeUnpack and, beyond that, maxRatio times its packed size.
+	// FreeSize and maxRatio bound what a layer may unpack to: FreeSize and, beyond that, maxRatio times its packed size.
 	// Real layers are packed to a third or a tenth.
-	freeUnpack = 1 << 30
-	maxRatio   = 200
+	FreeSize = 1 << 30
+	maxRatio = 200
 	// maxWindow is how much memory a zstd stream may ask for.
 	maxWindow = 128 << 20
 )
 
-func unpackLimit(packed int64) int64 {
+// Limit is how much a layer of this packed size may unpack to.
+func Limit(packed int64) int64 {
 	if packed > (1<<62)/maxRatio {
 		return 1 << 62
 	}
-	return freeUnpack + maxRatio*packed
+	return FreeSize + maxRatio*packed
 }
 
-var errBomb = errors.New("it unpacks to far more than its packed size allows")
+// ErrBomb is what a layer is refused with that unpacks to more than its limit.
+var ErrBomb = errors.New("it unpacks to far more than its packed size allows")
 
-func bomb() error { return classed{errBomb, errdefs.ErrInvalidArgument} }
+// Bomb is ErrBomb with its class.
+func Bomb() error { return class.Of(ErrBomb, errdefs.ErrInvalidArgument) }
+
+// Bounded returns a reader that fails with ErrBomb when more than limit bytes are read.
+func Bounded(r io.Reader, limit int64) io.Reader { return &bounded{Reader: r, left: limit} }
 
 // bounded fails when more is read than was allowed, where an io.LimitReader would seem to end.
 type bounded struct {
@@ -48,13 +57,13 @@ type bounded struct {
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, bomb()
+		return 0, Bomb()
 	}
 	return n, err
 }
 
-// decompress reads gzip, zstd or plain bytes, whichever r has. Nothing is executed for it.
-func decompress(r io.Reader) (io.ReadCloser, error) {
+// Decompress reads gzip, zstd or plain bytes, whichever r has. Nothing is executed for it.
+func Decompress(r io.Reader) (io.ReadCloser, error) {
 	buf := bufio.NewReaderSize(r, 64<<10)
 	magic, err := buf.Peek(10)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -77,15 +86,15 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(buf), nil
 }
 
-// untar writes a layer's archive into dir as overlayfs keeps a layer: a deleted file is a character device 0:0, a directory
+// Unpack writes a layer's archive into dir as overlayfs keeps a layer: a deleted file is a character device 0:0, a directory
 // that hides what is below has the opaque mark. lower are the directories below, from which a directory that the archive
 // does not mention takes its owner and mode.
-func untar(ctx context.Context, r io.Reader, dir string, lower []string, limit int64) error {
+func Unpack(ctx context.Context, r io.Reader, dir string, lower []string, limit int64) error {
 	w := whiteouts{gone: map[string]bool{}}
 	sizes := func(hdr *tar.Header) (bool, error) {
 		// A sparse file can be large with few bytes in the archive.
 		if hdr.Size < 0 || hdr.Size > limit {
-			return false, bomb()
+			return false, Bomb()
 		}
 		limit -= hdr.Size
 		return true, nil
@@ -141,8 +150,8 @@ func opaque(dir string) error {
 	return nil
 }
 
-// syncfs writes what the file system of dir still has in memory to the disk.
-func syncfs(dir string) error {
+// Sync writes what the file system of dir still has in memory to the disk.
+func Sync(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

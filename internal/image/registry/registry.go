@@ -1,55 +1,85 @@
-package image
+// Package registry reaches the registries, as the machine's configuration says: mirrors and certificates in containerd's
+// certs.d form, credentials for one pull, and an end to an answer that never comes.
+package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/containerd/containerd/v2/core/remotes/docker/config"
-	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"github.com/hull-pods/hull/internal/image/class"
 )
 
-// session is the way to the registries for one pull: hosts and mirrors as configured at its start.
-type session struct {
-	resolver   remotes.Resolver
+// Config says where the configuration is, and how long a registry may be silent.
+type Config struct {
+	Dir   string
+	Stall time.Duration
+	// Logger makes a logger for containerd's libraries; it gives the errors that they only log to onError.
+	Logger func(onError func(error)) *log.Entry
+}
+
+// Credentials are a registry's: a user with a password, or a token by itself. They are kept only while a pull runs.
+type Credentials struct {
+	// Server is the registry's host; credentials with a Server are shown to no other. Without one they go to whatever
+	// hosts stand for the reference's registry.
+	Server             string
+	Username, Password string
+	// IdentityToken is an OAuth refresh token, in place of the password.
+	IdentityToken string
+}
+
+// Key tells credentials apart without keeping a secret.
+func (c *Credentials) Key() string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", []string{c.Server, c.Username, c.Password, c.IdentityToken})))
+}
+
+// Session is the way to the registries for one pull: hosts and mirrors as configured at its start.
+type Session struct {
+	remotes.Resolver
 	mu         sync.Mutex
 	transports []*http.Transport
 }
 
-// session reads the hosts' configuration and prepares a resolver. close ends its connections.
-func (s *Store) session(ctx context.Context, creds *Credentials) *session {
-	r := &session{}
+// Open reads the hosts' configuration and prepares a resolver.
+func Open(ctx context.Context, cfg Config, creds *Credentials) *Session {
+	r := &Session{}
 	// containerd only logs a hosts.toml that it cannot read and goes on to the public host: here that is an error.
 	var misread []error
-	quiet := log.WithLogger(namespaces.WithNamespace(ctx, namespace), containerdLog(s.log, func(err error) { misread = append(misread, err) }))
+	quiet := log.WithLogger(ctx, cfg.Logger(func(err error) { misread = append(misread, err) }))
 	hosts := config.ConfigureHosts(quiet, config.HostOptions{
-		HostDir:     s.hostDir,
+		HostDir:     cfg.hostDir,
 		Credentials: creds.forHost,
 		UpdateClient: func(c *http.Client) error {
 			if t, ok := c.Transport.(*http.Transport); ok {
 				r.mu.Lock()
 				r.transports = append(r.transports, t)
 				r.mu.Unlock()
-				c.Transport = &stallTransport{next: t, limit: s.config.Stall}
+				c.Transport = &stallTransport{next: t, limit: cfg.Stall}
 			}
 			return nil
 		},
 	})
-	r.resolver = docker.NewResolver(docker.ResolverOptions{
+	r.Resolver = docker.NewResolver(docker.ResolverOptions{
 		Headers: http.Header{"User-Agent": {"hull"}},
 		Hosts: func(host string) ([]docker.RegistryHost, error) {
 			misread = nil
 			found, err := hosts(host)
 			if err = errors.Join(append(misread, err)...); err != nil {
-				return nil, classed{fmt.Errorf("registry configuration of %s: %w", host, err), errdefs.ErrFailedPrecondition}
+				return nil, class.Of(fmt.Errorf("registry configuration of %s: %w", host, err), errdefs.ErrFailedPrecondition)
 			}
 			return found, nil
 		},
@@ -57,7 +87,8 @@ func (s *Store) session(ctx context.Context, creds *Credentials) *session {
 	return r
 }
 
-func (r *session) close() {
+// Close ends the session's connections.
+func (r *Session) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range r.transports {
@@ -66,15 +97,15 @@ func (r *session) close() {
 }
 
 // hostDir finds the directory of a host's configuration, or of _default.
-func (s *Store) hostDir(host string) (string, error) {
-	if s.config.RegistryConfig == "" {
+func (cfg Config) hostDir(host string) (string, error) {
+	if cfg.Dir == "" {
 		return "", errdefs.ErrNotFound
 	}
 	// A host comes from a manifest: it is one name, never a path.
 	if host != filepath.Base(host) || strings.HasPrefix(host, ".") || strings.HasPrefix(host, "_") {
 		return "", fmt.Errorf("registry %q: %w", host, errdefs.ErrInvalidArgument)
 	}
-	return config.HostDirFromRoot(s.config.RegistryConfig)(host)
+	return config.HostDirFromRoot(cfg.Dir)(host)
 }
 
 // forHost gives the credentials to the hosts that they are for.
