@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/network/firewall"
+	"github.com/hull-pods/hull/internal/network/holder"
 	"github.com/hull-pods/hull/internal/network/names"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 )
@@ -39,7 +40,7 @@ func (n *Network) checkForwarding() ([]string, error) {
 	}
 	var problems []string
 	for _, name := range names {
-		v, err := n.sys.get(name)
+		v, err := n.sys.Get(name)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +142,7 @@ func (n *Network) checkLeases() ([]string, error) {
 			problems = append(problems, fmt.Sprintf("%s has lost its interface %s", l.holder(), l.Interface))
 		}
 		for _, c := range l.lost {
-			problems = append(problems, fmt.Sprintf("host port %s of %s is also used by %s", c, l.holder(), whoHas(c)))
+			problems = append(problems, fmt.Sprintf("host port %s of %s is also used by %s", c, l.holder(), holder.Of(c.proto, c.addr, c.port)))
 		}
 	}
 	return problems, nil

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+
+	"github.com/hull-pods/hull/internal/network/sysctl"
 )
 
 // foreign makes a table of somebody else's with one chain on the way of forwarded packets.
@@ -100,7 +102,7 @@ func TestRepair(t *testing.T) {
 	if err := c.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := procSysNet.set("ipv4/ip_forward", "0"); err != nil {
+	if _, err := sysctl.Host.Set("ipv4/ip_forward", "0"); err != nil {
 		t.Fatal(err)
 	}
 	problems, err := n.Check(t.Context())

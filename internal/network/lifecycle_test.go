@@ -19,6 +19,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/hulltest"
+	"github.com/hull-pods/hull/internal/network/sysctl"
 )
 
 // none fails the test when the Network still has something of a sandbox.
@@ -363,47 +364,13 @@ func TestHundredAtOnce(t *testing.T) {
 	none(t, n)
 }
 
-func TestForwardingKeepsRouterAdvertisements(t *testing.T) {
-	hulltest.NeedRoot(t)
-	dir := sysctls(t.TempDir())
-	for name, value := range map[string]string{
-		"ipv4/ip_forward":          "0\n",
-		"ipv6/conf/all/forwarding": "0\n", "ipv6/conf/all/accept_ra": "1\n",
-		"ipv6/conf/default/forwarding": "0\n", "ipv6/conf/default/accept_ra": "1\n",
-		"ipv6/conf/eth0/forwarding": "0\n", "ipv6/conf/eth0/accept_ra": "1\n",
-		"ipv6/conf/off/forwarding": "0\n", "ipv6/conf/off/accept_ra": "0\n",
-		"ipv6/conf/router/forwarding": "1\n", "ipv6/conf/router/accept_ra": "1\n",
-	} {
-		path := filepath.Join(string(dir), name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(value), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	log := testConfig(t).Log
-	if err := errors.Join(dir.forward4(log), dir.forward6(log)); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{
-		"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1",
-		"ipv6/conf/all/accept_ra": "1", "ipv6/conf/default/accept_ra": "1",
-		"ipv6/conf/eth0/accept_ra": "2", "ipv6/conf/off/accept_ra": "0", "ipv6/conf/router/accept_ra": "1",
-	} {
-		if got, err := dir.get(name); err != nil || got != want {
-			t.Errorf("%s is %q (%v), want %q", name, got, err, want)
-		}
-	}
-	if v6, err := dir.hasIPv6(); v6 || err != nil {
-		t.Errorf("no disable_ipv6 means no IPv6: %v, %v", v6, err)
-	}
-}
-
 func TestHostWithoutIPv6(t *testing.T) {
 	hulltest.NeedRoot(t)
 	for _, name := range []string{"ipv6/conf/default/disable_ipv6"} {
-		if _, err := procSysNet.set(name, "1"); err != nil {
+		if _, err := sysctl.Host.Set(name, "1"); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _, _ = procSysNet.set(name, "0") })
+		t.Cleanup(func() { _, _ = sysctl.Host.Set(name, "0") })
 	}
 	n := open(t, testConfig(t))
 	p := attach(t, n, Port{HostPort: 8080, ContainerPort: 80})

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/network/rtnl"
+	"github.com/hull-pods/hull/internal/network/sysctl"
 )
 
 // Network is the network of all sandboxes of one instance. Its methods are safe for concurrent use, as long as each
@@ -28,7 +29,7 @@ type Network struct {
 	ipv6  bool
 	mtu   int
 	log   *slog.Logger
-	sys   sysctls
+	sys   sysctl.Net
 
 	host  rtnl.Pool
 	watch *rtnl.Watcher
@@ -52,7 +53,7 @@ const defaultGrace = 2 * time.Second
 // Open puts the instance's nftables table in place, switches forwarding on and adopts the sandboxes of earlier runs.
 func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 	n = &Network{
-		cfg: cfg, log: cfg.Log, sys: procSysNet, book: newPortBook(),
+		cfg: cfg, log: cfg.Log, sys: sysctl.Host, book: newPortBook(),
 		names: map[string]bool{}, grace: defaultGrace, closing: make(chan struct{}),
 	}
 	defer func() {
@@ -64,7 +65,7 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 	if n.group, err = group(cfg.Instance); err != nil {
 		return n, err
 	}
-	if n.ipv6, err = n.sys.hasIPv6(); err != nil {
+	if n.ipv6, err = n.sys.HasIPv6(); err != nil {
 		return n, err
 	}
 	if n.dir, err = openLeaseLog(cfg.StateDir, n.log); err != nil {
@@ -268,13 +269,13 @@ func (n *Network) Repair(context.Context) error {
 	if err := n.host.Use(n.makeHome); err != nil {
 		return err
 	}
-	if err := n.sys.forward4(n.log); err != nil {
+	if err := n.sys.Forward4(n.log); err != nil {
 		return err
 	}
 	if !n.ipv6 {
 		return nil
 	}
-	return n.sys.forward6(n.log)
+	return n.sys.Forward6(n.log)
 }
 
 // Get is what Attach returned for this sandbox, also after a restart; errdefs.ErrNotFound when it has no interface.

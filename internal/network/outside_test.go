@@ -17,6 +17,7 @@ import (
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/network/rtnl"
+	"github.com/hull-pods/hull/internal/network/sysctl"
 )
 
 // outside is a machine on a network that the host has a foot in. It has no route to Pods.
@@ -271,7 +272,7 @@ func ours(o outside) netip.Prefix { return netip.PrefixFrom(o.host[0], 25).Maske
 func TestPodsAreNoRouters(t *testing.T) {
 	n := open(t, testConfig(t))
 	p := attach(t, n)
-	if _, err := procSysNet.set("ipv6/conf/"+p.HostInterface+"/accept_ra", "2"); err != nil {
+	if _, err := sysctl.Host.Set("ipv6/conf/"+p.HostInterface+"/accept_ra", "2"); err != nil {
 		t.Fatal(err)
 	}
 	advert := []byte{134, 0, 0, 0, 64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0}

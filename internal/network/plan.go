@@ -1,8 +1,6 @@
 package network
 
 import (
-	"encoding/binary"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink/nl"
@@ -26,40 +24,12 @@ type wiring struct {
 	localnet     bool         // 127.0.0.1 of the host reaches this Pod's host ports
 }
 
-// makeVeth makes both ends in one message, the Pod's inside its namespace, both down. A single queue: a veth has no
-// queueing discipline that would use more, and each costs memory.
+// makeVeth makes both ends in one message, the Pod's inside its namespace, both down.
 func (w wiring) makeVeth(netns int) rtnl.Message {
 	podMAC, hostMAC := macs(w.id)
-	peer := append(end(podInterface, podMAC, w.mtu), nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(netns))))
-	body := append(end(w.host, hostMAC, w.mtu), nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(w.group)))
-	return veth(body, peer, "make veth %s with %s in the sandbox's namespace", w.host, podInterface)
-}
-
-func veth(attrs, peer []nl.NetlinkRequestData, what string, args ...any) rtnl.Message {
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
-	other := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
-	nl.NewIfInfomsgChild(other, unix.AF_UNSPEC)
-	for _, a := range peer {
-		other.AddChild(a)
-	}
-	body := append([]nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, attrs...)
-	return rtnl.New(unix.RTM_NEWLINK, rtnl.Create, append(body, info), what, args...)
-}
-
-func end(name string, mac net.HardwareAddr, mtu int) []nl.NetlinkRequestData {
-	attrs := []nl.NetlinkRequestData{
-		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
-		nl.NewRtAttr(unix.IFLA_NUM_TX_QUEUES, nl.Uint32Attr(1)),
-		nl.NewRtAttr(unix.IFLA_NUM_RX_QUEUES, nl.Uint32Attr(1)),
-	}
-	if mac != nil {
-		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
-	}
-	if mtu > 0 {
-		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
-	}
-	return attrs
+	peer := append(rtnl.End(podInterface, podMAC, w.mtu), nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(netns))))
+	body := append(rtnl.End(w.host, hostMAC, w.mtu), nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(w.group)))
+	return rtnl.Veth(body, peer, "make veth %s with %s in the sandbox's namespace", w.host, podInterface)
 }
 
 // podSide is what is done inside the sandbox once eth0's index there is known. Its link-local address is given and not
@@ -77,12 +47,12 @@ func (w wiring) podSide(index int32) []rtnl.Message {
 		gw := gateway4
 		if ip.Is6() {
 			gw = linkLocal(hostMAC)
-			msgs = append(msgs, addAddress(index, podInterface, netip.PrefixFrom(linkLocal(podMAC), 64)))
+			msgs = append(msgs, rtnl.AddAddress(index, podInterface, netip.PrefixFrom(linkLocal(podMAC), 64)))
 		}
 		msgs = append(msgs,
-			addAddress(index, podInterface, single(ip)),
-			addNeighbour(index, podInterface, gw, hostMAC),
-			addRoute(index, podInterface, netip.PrefixFrom(unspecified(ip), 0), gw, netip.Addr{}))
+			rtnl.AddAddress(index, podInterface, single(ip)),
+			rtnl.AddNeighbour(index, podInterface, gw, hostMAC),
+			rtnl.AddRoute(index, podInterface, netip.PrefixFrom(unspecified(ip), 0), gw, netip.Addr{}))
 	}
 	return msgs
 }
@@ -99,8 +69,8 @@ func (w wiring) hostSide(index int32) []rtnl.Message {
 	msgs := []rtnl.Message{set.message(), rtnl.LinkUp(index, w.host)}
 	for i, ip := range w.ips {
 		msgs = append(msgs,
-			addNeighbour(index, w.host, ip, podMAC),
-			addRoute(index, w.host, single(ip), netip.Addr{}, w.hostIPs[i]))
+			rtnl.AddNeighbour(index, w.host, ip, podMAC),
+			rtnl.AddRoute(index, w.host, single(ip), netip.Addr{}, w.hostIPs[i]))
 	}
 	return msgs
 }
@@ -163,7 +133,7 @@ func (h home) names() []string { return []string{"hull" + h.instance, "hull" + h
 
 func (h home) make() rtnl.Message {
 	names, g := h.names(), nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(h.group))
-	return veth(append(end(names[0], nil, 0), g), append(end(names[1], nil, 0), g), "make %s for the host's own addresses", names[0])
+	return rtnl.Veth(append(rtnl.End(names[0], nil, 0), g), append(rtnl.End(names[1], nil, 0), g), "make %s for the host's own addresses", names[0])
 }
 
 // side is what one end gets once its index is known; what is there already may be refused with EEXIST.
@@ -173,60 +143,10 @@ func (h home) side(i int, index int32) []rtnl.Message {
 	msgs := []rtnl.Message{set.message(), rtnl.LinkUp(index, name)}
 	if i == 0 {
 		for _, ip := range h.ips {
-			msgs = append(msgs, addAddress(index, name, single(ip)))
+			msgs = append(msgs, rtnl.AddAddress(index, name, single(ip)))
 		}
 	}
 	return msgs
-}
-
-func addAddress(index int32, dev string, ip netip.Prefix) rtnl.Message {
-	addr := nl.NewIfAddrmsg(rtnl.Family(ip.Addr()))
-	addr.Index, addr.Prefixlen = uint32(index), uint8(ip.Bits())
-	body := []nl.NetlinkRequestData{addr,
-		nl.NewRtAttr(unix.IFA_LOCAL, ip.Addr().AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, ip.Addr().AsSlice())}
-	if ip.Addr().Is6() {
-		flags := uint32(unix.IFA_F_NODAD) // usable at once
-		if ip.IsSingleIP() {
-			flags |= unix.IFA_F_NOPREFIXROUTE // and no second route to it
-		}
-		body = append(body, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
-	}
-	return rtnl.New(unix.RTM_NEWADDR, rtnl.Create, body, "add address %s to %s", ip, dev)
-}
-
-func addNeighbour(index int32, dev string, ip netip.Addr, mac net.HardwareAddr) rtnl.Message {
-	// struct ndmsg: family, three bytes of padding, index, state, flags, type
-	head := make([]byte, 12)
-	head[0] = uint8(rtnl.Family(ip))
-	binary.NativeEndian.PutUint32(head[4:], uint32(index))
-	binary.NativeEndian.PutUint16(head[8:], unix.NUD_PERMANENT)
-	body := []nl.NetlinkRequestData{rtnl.Raw(head), nl.NewRtAttr(unix.NDA_DST, ip.AsSlice()), nl.NewRtAttr(unix.NDA_LLADDR, mac)}
-	return rtnl.New(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body, "add neighbour %s at %s on %s", ip, mac, dev)
-}
-
-// addRoute adds a route to dst through dev: by a gateway that is on the link although no address says so, or from a source
-// of the host's.
-func addRoute(index int32, dev string, dst netip.Prefix, gw, src netip.Addr) rtnl.Message {
-	rt := nl.NewRtMsg()
-	rt.Family, rt.Dst_len = uint8(rtnl.Family(dst.Addr())), uint8(dst.Bits())
-	rt.Protocol, rt.Scope = unix.RTPROT_STATIC, unix.RT_SCOPE_LINK
-	body := []nl.NetlinkRequestData{rt}
-	what := "add route " + dst.String()
-	if dst.Bits() > 0 {
-		body = append(body, nl.NewRtAttr(unix.RTA_DST, dst.Addr().AsSlice()))
-	}
-	if gw.IsValid() {
-		rt.Scope = unix.RT_SCOPE_UNIVERSE
-		rt.Flags = unix.RTNH_F_ONLINK
-		body = append(body, nl.NewRtAttr(unix.RTA_GATEWAY, gw.AsSlice()))
-		what += " by " + gw.String()
-	}
-	if src.IsValid() {
-		body = append(body, nl.NewRtAttr(unix.RTA_PREFSRC, src.AsSlice()))
-		what += " from " + src.String()
-	}
-	body = append(body, nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
-	return rtnl.New(unix.RTM_NEWROUTE, rtnl.Create, body, "%s to %s", what, dev)
 }
 
 func single(ip netip.Addr) netip.Prefix { return netip.PrefixFrom(ip, ip.BitLen()) }

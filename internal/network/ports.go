@@ -9,6 +9,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/network/holder"
 )
 
 // protocols are those that a host port can have.
@@ -225,7 +227,7 @@ func holdOne(l *lease, c claim) error {
 	case cannotHold(err):
 		return nil
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("host port %s is already used by %s: %w", c, whoHas(c), errdefs.ErrAlreadyExists)
+		return fmt.Errorf("host port %s is already used by %s: %w", c, holder.Of(c.proto, c.addr, c.port), errdefs.ErrAlreadyExists)
 	}
 	return fmt.Errorf("claim host port %s: %w", c, err)
 }

@@ -3,6 +3,7 @@ package rtnl
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -105,4 +106,86 @@ func Listing(msgs []Message) string {
 		}
 	}
 	return b.String()
+}
+
+// Veth makes a pair of links: the attributes of one end, and of the other.
+func Veth(attrs, peer []nl.NetlinkRequestData, what string, args ...any) Message {
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	other := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(other, unix.AF_UNSPEC)
+	for _, a := range peer {
+		other.AddChild(a)
+	}
+	body := append([]nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, attrs...)
+	return New(unix.RTM_NEWLINK, Create, append(body, info), what, args...)
+}
+
+// End is the attributes that an end of a veth has anyway. A single queue: a veth has no queueing discipline that would
+// use more, and each costs memory.
+func End(name string, mac net.HardwareAddr, mtu int) []nl.NetlinkRequestData {
+	attrs := []nl.NetlinkRequestData{
+		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
+		nl.NewRtAttr(unix.IFLA_NUM_TX_QUEUES, nl.Uint32Attr(1)),
+		nl.NewRtAttr(unix.IFLA_NUM_RX_QUEUES, nl.Uint32Attr(1)),
+	}
+	if mac != nil {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
+	}
+	if mtu > 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
+	}
+	return attrs
+}
+
+// AddAddress gives a link an address; one of IPv6 is usable at once.
+func AddAddress(index int32, dev string, ip netip.Prefix) Message {
+	addr := nl.NewIfAddrmsg(Family(ip.Addr()))
+	addr.Index, addr.Prefixlen = uint32(index), uint8(ip.Bits())
+	body := []nl.NetlinkRequestData{addr,
+		nl.NewRtAttr(unix.IFA_LOCAL, ip.Addr().AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, ip.Addr().AsSlice())}
+	if ip.Addr().Is6() {
+		flags := uint32(unix.IFA_F_NODAD) // usable at once
+		if ip.IsSingleIP() {
+			flags |= unix.IFA_F_NOPREFIXROUTE // and no second route to it
+		}
+		body = append(body, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
+	}
+	return New(unix.RTM_NEWADDR, Create, body, "add address %s to %s", ip, dev)
+}
+
+// AddNeighbour tells a link for good at which hardware address another is.
+func AddNeighbour(index int32, dev string, ip netip.Addr, mac net.HardwareAddr) Message {
+	// struct ndmsg: family, three bytes of padding, index, state, flags, type
+	head := make([]byte, 12)
+	head[0] = uint8(Family(ip))
+	binary.NativeEndian.PutUint32(head[4:], uint32(index))
+	binary.NativeEndian.PutUint16(head[8:], unix.NUD_PERMANENT)
+	body := []nl.NetlinkRequestData{Raw(head), nl.NewRtAttr(unix.NDA_DST, ip.AsSlice()), nl.NewRtAttr(unix.NDA_LLADDR, mac)}
+	return New(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body, "add neighbour %s at %s on %s", ip, mac, dev)
+}
+
+// AddRoute adds a route to dst through dev: by a gateway that is on the link although no address says so, or from a source
+// of the host's.
+func AddRoute(index int32, dev string, dst netip.Prefix, gw, src netip.Addr) Message {
+	rt := nl.NewRtMsg()
+	rt.Family, rt.Dst_len = uint8(Family(dst.Addr())), uint8(dst.Bits())
+	rt.Protocol, rt.Scope = unix.RTPROT_STATIC, unix.RT_SCOPE_LINK
+	body := []nl.NetlinkRequestData{rt}
+	what := "add route " + dst.String()
+	if dst.Bits() > 0 {
+		body = append(body, nl.NewRtAttr(unix.RTA_DST, dst.Addr().AsSlice()))
+	}
+	if gw.IsValid() {
+		rt.Scope = unix.RT_SCOPE_UNIVERSE
+		rt.Flags = unix.RTNH_F_ONLINK
+		body = append(body, nl.NewRtAttr(unix.RTA_GATEWAY, gw.AsSlice()))
+		what += " by " + gw.String()
+	}
+	if src.IsValid() {
+		body = append(body, nl.NewRtAttr(unix.RTA_PREFSRC, src.AsSlice()))
+		what += " from " + src.String()
+	}
+	body = append(body, nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
+	return New(unix.RTM_NEWROUTE, Create, body, "%s to %s", what, dev)
 }

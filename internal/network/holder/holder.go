@@ -1,4 +1,5 @@
-package network
+// Package holder finds out which process of the host has a port.
+package holder
 
 import (
 	"bytes"
@@ -11,9 +12,10 @@ import (
 	"strings"
 )
 
-// whoHas says which process of the host has a port, as well as /proc can tell. It looks through all processes: only an
-// error is worth that.
-func whoHas(c claim) string {
+// Of says which process has a port, "nginx (process 7)", as well as /proc can tell. It looks through all processes: only an
+// error is worth that. An unspecified address is any.
+func Of(proto string, addr netip.Addr, port uint16) string {
+	c := claim{addr, proto, port}
 	inodes := map[string]bool{}
 	for _, file := range []string{strings.ToLower(c.proto), strings.ToLower(c.proto) + "6"} {
 		b, err := os.ReadFile("/proc/net/" + file)
@@ -30,6 +32,12 @@ func whoHas(c claim) string {
 		return who
 	}
 	return "a process of the host"
+}
+
+type claim struct {
+	addr  netip.Addr
+	proto string
+	port  uint16
 }
 
 // boundTo reads a line of /proc/net/{tcp,udp}{,6}: "sl local remote state … inode", addresses in hexadecimal. A TCP

@@ -1,4 +1,5 @@
-package network
+// Package sysctl reads and writes the host's network settings, and switches forwarding on without cutting the host off.
+package sysctl
 
 import (
 	"errors"
@@ -10,19 +11,21 @@ import (
 	"strings"
 )
 
-// sysctls is /proc/sys/net.
-type sysctls string
+// Net is /proc/sys/net, or what stands for it in a test.
+type Net string
 
-const procSysNet sysctls = "/proc/sys/net"
+// Host is this machine's; to a thread in another network namespace it is that one's.
+const Host Net = "/proc/sys/net"
 
-func (s sysctls) get(name string) (string, error) {
+// Get reads one setting.
+func (s Net) Get(name string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(string(s), name))
 	return strings.TrimSpace(string(b)), err
 }
 
-// set writes only what is not so already: on some hosts /proc/sys cannot be written and needs not to be.
-func (s sysctls) set(name, value string) (changed bool, err error) {
-	old, err := s.get(name)
+// Set writes only what is not so already: on some hosts /proc/sys cannot be written and needs not to be.
+func (s Net) Set(name, value string) (changed bool, err error) {
+	old, err := s.Get(name)
 	if err == nil && old == value {
 		return false, nil
 	}
@@ -35,10 +38,10 @@ func (s sysctls) set(name, value string) (changed bool, err error) {
 	return true, nil
 }
 
-// hasIPv6 says whether interfaces that are made on this host get IPv6.
-func (s sysctls) hasIPv6() (bool, error) {
+// HasIPv6 says whether interfaces that are made on this host get IPv6.
+func (s Net) HasIPv6() (bool, error) {
 	for _, name := range []string{"ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6"} {
-		v, err := s.get(name)
+		v, err := s.Get(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
@@ -52,19 +55,19 @@ func (s sysctls) hasIPv6() (bool, error) {
 	return true, nil
 }
 
-// forward4 switches IPv4 forwarding on.
-func (s sysctls) forward4(log *slog.Logger) error {
-	changed, err := s.set("ipv4/ip_forward", "1")
+// Forward4 switches IPv4 forwarding on.
+func (s Net) Forward4(log *slog.Logger) error {
+	changed, err := s.Set("ipv4/ip_forward", "1")
 	if changed {
 		log.Info("switched IPv4 forwarding on")
 	}
 	return err
 }
 
-// forward6 switches IPv6 forwarding on. A forwarding interface no longer listens to router advertisements, unless its
+// Forward6 switches IPv6 forwarding on. A forwarding interface no longer listens to router advertisements, unless its
 // accept_ra is 2: without that a host that has its default route from one would lose it minutes later.
-func (s sysctls) forward6(log *slog.Logger) error {
-	if v, err := s.get("ipv6/conf/all/forwarding"); err == nil && v == "1" {
+func (s Net) Forward6(log *slog.Logger) error {
+	if v, err := s.Get("ipv6/conf/all/forwarding"); err == nil && v == "1" {
 		return nil
 	}
 	ifaces, err := os.ReadDir(filepath.Join(string(s), "ipv6/conf"))
@@ -76,28 +79,28 @@ func (s sysctls) forward6(log *slog.Logger) error {
 			return err
 		}
 	}
-	if _, err = s.set("ipv6/conf/all/forwarding", "1"); err == nil {
+	if _, err = s.Set("ipv6/conf/all/forwarding", "1"); err == nil {
 		log.Info("switched IPv6 forwarding on")
 	}
 	return err
 }
 
-func (s sysctls) keepListening(iface string, log *slog.Logger) error {
+func (s Net) keepListening(iface string, log *slog.Logger) error {
 	if iface == "all" || iface == "default" || iface == "lo" { // all changes nothing, and default would make Pods routers of the host
 		return nil
 	}
 	dir := "ipv6/conf/" + iface + "/"
-	ra, err := s.get(dir + "accept_ra")
+	ra, err := s.Get(dir + "accept_ra")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // the interface has gone
 	}
 	if err != nil {
 		return fmt.Errorf("read accept_ra of %s: %w", iface, err)
 	}
-	if fwd, err := s.get(dir + "forwarding"); err != nil || fwd != "0" || ra != "1" {
+	if fwd, err := s.Get(dir + "forwarding"); err != nil || fwd != "0" || ra != "1" {
 		return nil
 	}
-	if _, err := s.set(dir+"accept_ra", "2"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Set(dir+"accept_ra", "2"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	log.Info("interface goes on accepting router advertisements although it forwards", "interface", iface)
