@@ -186,7 +186,7 @@ func (p *Pods) object(ctx context.Context, pod *v1.Pod, gone bool, sandboxes []r
 		if gone {
 			return
 		}
-		w = p.newWorker(ctx, pod, sandboxes)
+		w = p.newWorker(ctx, pod, sandboxes, false)
 	}
 	w.inbox.put(pod, gone)
 }
@@ -218,7 +218,7 @@ func (p *Pods) orphans(ctx context.Context, listed map[types.UID]bool, found map
 			pod.Namespace, pod.Name = s[0].Config.Namespace, s[0].Config.Name
 		}
 		p.cfg.Log.Info("removing what is left of a Pod that is not in the store", "pod", pod.Name, "namespace", pod.Namespace, "uid", uid)
-		p.newWorker(ctx, pod, found[uid]).inbox.put(nil, true)
+		p.newWorker(ctx, pod, found[uid], true)
 	}
 }
 
@@ -232,8 +232,9 @@ func (p *Pods) happened(ev runtime.Event) {
 }
 
 // newWorker is called with p.mu held.
-func (p *Pods) newWorker(ctx context.Context, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker {
+func (p *Pods) newWorker(ctx context.Context, pod *v1.Pod, sandboxes []runtime.SandboxStatus, orphan bool) *worker {
 	w := newWorker(p, pod, sandboxes)
+	w.seen.Orphan = orphan
 	p.workers[pod.UID] = w
 	for _, s := range sandboxes {
 		p.owners[s.ID] = pod.UID

@@ -47,12 +47,13 @@ func statuses(pod *v1.Pod, seen *plan.Seen, specs []v1.Container, before []v1.Co
 	return list
 }
 
-// containerStatus is what the records of a container say: the newest is its state, the one before it its last state.
+// containerStatus is what the records of a container say: the newest is its state, the one before it its last state. One
+// that is about to start says nothing yet.
 func containerStatus(pod *v1.Pod, seen *plan.Seen, c *v1.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	var records []*plan.Container
 	for i := range seen.Containers {
-		if seen.Containers[i].Name == c.Name && len(records) < 2 {
-			records = append(records, &seen.Containers[i])
+		if r := &seen.Containers[i]; r.Name == c.Name && r.State != plan.Created && len(records) < 2 {
+			records = append(records, r)
 		}
 	}
 	if len(records) == 0 {
@@ -104,6 +105,9 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 		Name: r.Name, RestartCount: int32(r.Attempt), Image: r.ImageName, ImageID: r.ImageRef, ContainerID: Scheme + r.ID,
 	}
 	if old != nil {
+		if old.ContainerID != "" && old.ContainerID != st.ContainerID && st.RestartCount <= old.RestartCount {
+			st.RestartCount = old.RestartCount + 1 // it counts from the start again: the records before it were removed
+		}
 		st.RestartCount = max(st.RestartCount, old.RestartCount)
 		if t := old.State.Terminated; t != nil && old.ContainerID != st.ContainerID {
 			st.LastTerminationState.Terminated = t.DeepCopy()
@@ -114,9 +118,6 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	switch r.State {
 	case plan.Running:
 		st.State.Running = &v1.ContainerStateRunning{StartedAt: metav1.NewTime(r.StartedAt)}
-		if old != nil && old.State.Terminated != nil && old.RestartCount >= int32(r.Attempt) {
-			st.RestartCount = old.RestartCount + 1
-		}
 	case plan.Exited:
 		st.State.Terminated = &v1.ContainerStateTerminated{
 			ExitCode: int32(r.ExitCode), Reason: r.Reason, Message: r.Message,

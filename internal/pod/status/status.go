@@ -35,10 +35,11 @@ func Of(pod *v1.Pod, seen *plan.Seen, hostIPs []string, now time.Time) v1.PodSta
 	if ended {
 		finalize(pod, &s)
 	}
-	s.StartTime = old.StartTime
-	if s.StartTime.IsZero() {
-		s.StartTime = new(metav1.NewTime(now))
+	started := metav1.NewTime(now)
+	if !old.StartTime.IsZero() {
+		started = *old.StartTime
 	}
+	s.StartTime = new(started.Rfc3339Copy()) // the old one belongs to the store
 	for i := range s.Conditions {
 		c := &s.Conditions[i]
 		if _, before := podutil.GetPodCondition(old, c.Type); before != nil && before.Status == c.Status {
@@ -225,7 +226,6 @@ func initialized(pod *v1.Pod) bool {
 // normalize cuts times to the seconds that the object keeps, and messages to what one object may hold.
 func normalize(pod *v1.Pod, s *v1.PodStatus) {
 	limit := maxMessages / max(1, len(pod.Spec.Containers)+len(pod.Spec.InitContainers)+len(pod.Spec.EphemeralContainers))
-	*s.StartTime = s.StartTime.Rfc3339Copy()
 	for i := range s.Conditions {
 		s.Conditions[i].LastTransitionTime = s.Conditions[i].LastTransitionTime.Rfc3339Copy()
 	}
