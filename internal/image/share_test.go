@@ -1,16 +1,11 @@
 package image
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,14 +13,9 @@ import (
 	"testing"
 
 	"github.com/containerd/errdefs"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"github.com/klauspost/compress/zstd"
 )
 
 func TestPullsAtOnceAreOne(t *testing.T) {
@@ -213,167 +203,6 @@ func TestTagMoves(t *testing.T) {
 		t.Errorf("list %+v", list)
 	}
 	f.checkLayers(t, first.ID, older)
-}
-
-// archives are the forms in which an image comes as a file.
-func archives(t *testing.T, img v1.Image) map[string][]byte {
-	t.Helper()
-	dir := t.TempDir()
-	tag, err := name.NewTag("example.com/team/app:v1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "docker.tar")
-	if err := tarball.WriteToFile(path, tag, img); err != nil {
-		t.Fatal(err)
-	}
-	docker, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var oci bytes.Buffer
-	w := tar.NewWriter(&oci)
-	if err := errors.Join(w.AddFS(os.DirFS(ociLayout(t, img))), w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	var gz, zs bytes.Buffer
-	zw, _ := zstd.NewWriter(&zs)
-	for _, z := range []io.WriteCloser{gzip.NewWriter(&gz), zw} {
-		if _, err := z.Write(oci.Bytes()); err != nil {
-			t.Fatal(err)
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return map[string][]byte{"docker": docker, "oci": oci.Bytes(), "oci gzip": gz.Bytes(), "oci zstd": zs.Bytes()}
-}
-
-func ociLayout(t *testing.T, img v1.Image) string {
-	t.Helper()
-	dir := t.TempDir()
-	l, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "example.com/team/app:v1"})); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func TestLoad(t *testing.T) {
-	f := newFixture(t)
-	img := withConfig(t, randomImage(t, 1000, 2), func(c *v1.ConfigFile) { c.OS, c.Architecture = "linux", goarch() })
-	check := func(t *testing.T, got []Image, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, _ := img.ConfigName()
-		if len(got) != 1 || got[0].ID != id.String() || fmt.Sprint(got[0].Names) != "[example.com/team/app:v1]" || len(got[0].Digests) != 1 {
-			t.Fatalf("loaded %+v", got)
-		}
-		f.checkLayers(t, got[0].ID, img)
-		if err := f.Remove(t.Context(), "example.com/team/app:v1"); err != nil {
-			t.Fatal(err)
-		}
-		f.wantNothing(t)
-	}
-	for form, b := range archives(t, img) {
-		t.Run(form, func(t *testing.T) {
-			got, err := f.Load(t.Context(), bytes.NewReader(b))
-			check(t, got, err)
-		})
-		t.Run(form+" cut", func(t *testing.T) {
-			if got, err := f.Load(t.Context(), bytes.NewReader(b[:len(b)/2])); err == nil {
-				t.Errorf("loaded %+v", got)
-			}
-			f.wantNothing(t)
-		})
-	}
-	t.Run("layout", func(t *testing.T) {
-		got, err := f.LoadLayout(t.Context(), ociLayout(t, img))
-		check(t, got, err)
-	})
-}
-
-func TestLoadRefuses(t *testing.T) {
-	f := newFixture(t)
-	ctx := t.Context()
-	for what, b := range map[string][]byte{
-		"nothing":    nil,
-		"text":       []byte(strings.Repeat("this is not an archive ", 100)),
-		"a file":     tarOf(t, file{name: "a", body: "b"}),
-		"no image":   tarOf(t, file{name: "oci-layout", body: `{"imageLayoutVersion":"1.0.0"}`}, file{name: "index.json", body: `{"schemaVersion":2,"manifests":[]}`}),
-		"no content": tarOf(t, file{name: "manifest.json", body: `[{"Config":"c","RepoTags":["x:1"],"Layers":["l"]}]`}),
-	} {
-		t.Run(what, func(t *testing.T) {
-			if got, err := f.Load(ctx, bytes.NewReader(b)); !errdefs.IsInvalidArgument(err) {
-				t.Errorf("loaded %+v, %v", got, err)
-			}
-			f.wantNothing(t)
-		})
-	}
-	img := randomImage(t, 1000, 1)
-	digest, _ := lowest(t, img)
-	blobFile := func(dir string) string {
-		return filepath.Join(dir, "blobs/sha256", strings.TrimPrefix(digest, "sha256:"))
-	}
-	for what, c := range map[string]struct {
-		spoil func(dir string) error
-		class func(error) bool
-	}{
-		"no layer":    {func(dir string) error { return os.Remove(blobFile(dir)) }, errdefs.IsNotFound},
-		"wrong layer": {func(dir string) error { return os.WriteFile(blobFile(dir), make([]byte, 2000), 0o600) }, errdefs.IsDataLoss},
-		"a symlink out of it": {func(dir string) error {
-			return errors.Join(os.Remove(blobFile(dir)), os.Symlink("/etc/passwd", blobFile(dir)))
-		}, func(err error) bool { return strings.Contains(err.Error(), "escapes") }},
-		"a directory": {func(dir string) error {
-			return errors.Join(os.Remove(blobFile(dir)), os.Mkdir(blobFile(dir), 0o700))
-		}, errdefs.IsInvalidArgument},
-		"no index": {func(dir string) error { return os.Remove(filepath.Join(dir, "index.json")) }, errdefs.IsInvalidArgument},
-	} {
-		dir := ociLayout(t, img)
-		if err := c.spoil(dir); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(what, func(t *testing.T) {
-			if got, err := f.LoadLayout(ctx, dir); err == nil || !c.class(err) {
-				t.Errorf("loaded %+v, %v", got, err)
-			}
-			f.wantNothing(t)
-		})
-	}
-}
-
-func TestBuiltin(t *testing.T) {
-	f := newFixture(t)
-	b := archives(t, randomImage(t, 1000, 1))["oci"]
-	opened := 0
-	open := func() (io.ReadCloser, error) {
-		opened++
-		return io.NopCloser(bytes.NewReader(b)), nil
-	}
-	for range 2 {
-		if _, err := f.Builtin(t.Context(), "example.com/team/app:v1", "7", open); err != nil {
-			t.Fatal(err)
-		}
-		f.reopen(t)
-	}
-	if opened != 1 {
-		t.Errorf("read the archive %d times", opened)
-	}
-	f.server.Close()
-	if img := f.pull(t, "example.com/team/app:v1"); len(img.Names) != 1 {
-		t.Errorf("pulled %+v", img)
-	}
-	if _, err := f.Builtin(t.Context(), "example.com/team/app:v1", "8", open); err != nil || opened != 2 {
-		t.Errorf("a new version: %v, read %d times", err, opened)
-	}
-	if _, err := f.Builtin(t.Context(), "other:v1", "8", open); !errdefs.IsInvalidArgument(err) {
-		t.Errorf("another name: %v", err)
-	}
 }
 
 func TestNoDescriptorIsLeaked(t *testing.T) {

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// sleep takes numbers with a unit, adds them up, and ends at once on a signal.
+func sleep(c *call) int {
+	var total time.Duration
+	if len(c.args) == 0 {
+		return c.usage("NUMBER[smhd]…")
+	}
+	for _, a := range c.args {
+		d, err := duration(a)
+		if err != nil {
+			return c.fail(err)
+		}
+		total += d
+	}
+	dieOf(nil)
+	if total < 0 {
+		select {}
+	}
+	<-time.After(total)
+	return 0
+}
+
+// duration reads what sleep and timeout take: "1.5", "10s", "2m", "1h", "1d"; "infinity" is negative.
+func duration(s string) (time.Duration, error) {
+	if s == "infinity" || s == "inf" {
+		return -1 << 62, nil
+	}
+	unit := time.Second
+	number := s
+	if n := len(s); n > 0 {
+		if u, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[s[n-1]]; ok {
+			unit, number = u, s[:n-1]
+		}
+	}
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || f < 0 {
+		return 0, fmt.Errorf("invalid time interval %q", s)
+	}
+	return time.Duration(f * float64(unit)), nil
+}
+
+// child runs a command to its end, as timeout and env do, and passes signals on to it.
+func child(c *call, cmd *exec.Cmd) int {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.in, c.out, c.err
+	if err := cmd.Start(); err != nil {
+		c.fail(err)
+		return 127
+	}
+	dieOf(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_, _ = cmd.Process.Wait()
+	})
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		if err != nil {
+			return c.fail(err)
+		}
+		return 0
+	}
+	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return exit.ExitCode()
+}
+
+func timeout(c *call) int {
+	fs := c.flags()
+	sig := fs.String("s", "TERM", "signal to send")
+	if fs.Parse(c.args) != nil || fs.NArg() < 2 {
+		return c.usage("[-s SIGNAL] SECONDS COMMAND…")
+	}
+	limit, err := duration(fs.Arg(0))
+	if err != nil {
+		return c.fail(err)
+	}
+	s, ok := signalNumber(*sig)
+	if !ok {
+		return c.fail(fmt.Errorf("bad signal name %q", *sig))
+	}
+	cmd := exec.Command(fs.Arg(1), fs.Args()[2:]...)
+	late := false
+	t := time.AfterFunc(limit, func() {
+		late = true
+		if cmd.Process != nil {
+			_ = cmd.Process.Signal(s)
+		}
+	})
+	code := child(c, cmd)
+	t.Stop()
+	if late {
+		return 124
+	}
+	return code
+}
+
+// env shows the environment, or becomes a command with a changed one.
+func env(c *call) int {
+	if c.name == "printenv" && len(c.args) > 0 {
+		code := 0
+		for _, name := range c.args {
+			if v, ok := c.env(name); ok {
+				fmt.Fprintln(c.out, v)
+			} else {
+				code = 1
+			}
+		}
+		return code
+	}
+	args, vars := c.args, os.Environ()
+	for len(args) > 0 {
+		switch a := args[0]; {
+		case a == "-i" || a == "-":
+			vars = nil
+		case a == "-u" && len(args) > 1:
+			args = args[1:]
+			vars = slices.DeleteFunc(vars, func(v string) bool { return strings.HasPrefix(v, args[0]+"=") })
+		case strings.IndexByte(a, '=') > 0:
+			name, _, _ := strings.Cut(a, "=")
+			vars = slices.DeleteFunc(vars, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+			vars = append(vars, a)
+		default:
+			path, err := exec.LookPath(a)
+			if err == nil {
+				err = syscall.Exec(path, args, vars)
+			}
+			c.fail(err)
+			return 127
+		}
+		args = args[1:]
+	}
+	for _, v := range vars {
+		fmt.Fprintln(c.out, v)
+	}
+	return 0
+}
+
+// signals are the names that people use; the numbers are those of every architecture that Hull runs on.
+var signals = []string{
+	"EXIT", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD",
+	"CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+}
+
+func signalNumber(name string) (syscall.Signal, bool) {
+	if n, err := strconv.Atoi(name); err == nil {
+		return syscall.Signal(n), n >= 0 && n < 65
+	}
+	n := slices.Index(signals, strings.TrimPrefix(strings.ToUpper(name), "SIG"))
+	return syscall.Signal(n), n > 0
+}
+
+func kill(c *call) int {
+	args, sig := c.args, syscall.SIGTERM
+	if len(args) > 0 && args[0] == "-l" {
+		fmt.Fprintln(c.out, strings.Join(signals[1:], " "))
+		return 0
+	}
+	if len(args) > 1 && args[0] == "-s" {
+		args[1] = "-" + args[1]
+		args = args[1:]
+	}
+	if len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+		s, ok := signalNumber(args[0][1:])
+		if !ok {
+			return c.fail(fmt.Errorf("bad signal name %q", args[0][1:]))
+		}
+		sig, args = s, args[1:]
+	}
+	if len(args) == 0 {
+		return c.usage("[-SIGNAL] PID…")
+	}
+	code := 0
+	for _, a := range args {
+		pid, err := strconv.Atoi(a)
+		if err == nil {
+			err = syscall.Kill(pid, sig)
+		}
+		if err != nil {
+			code = c.fail(fmt.Errorf("can't kill pid %s: %w", a, err))
+		}
+	}
+	return code
+}
