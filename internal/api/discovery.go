@@ -21,7 +21,10 @@ const (
 	kubeVersion = "v1.37.2"
 )
 
-func (s *Server) version(w http.ResponseWriter, r *http.Request) error {
+// discovery tells clients what there is.
+type discovery struct{ *Server }
+
+func (s discovery) version(w http.ResponseWriter, r *http.Request) error {
 	v := s.cfg.Version
 	s.write(w, r, http.StatusOK, version.Info{
 		Major: kubeMajor, Minor: kubeMinor, GitVersion: kubeVersion + "+hull." + v.Hull, GitCommit: v.GitCommit, GitTreeState: "clean",
@@ -31,13 +34,13 @@ func (s *Server) version(w http.ResponseWriter, r *http.Request) error {
 }
 
 // healthy answers that the server answers.
-func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) error {
+func (s discovery) healthy(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, err := w.Write([]byte("ok"))
 	return err
 }
 
-func (s *Server) apiVersions(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) apiVersions(w http.ResponseWriter, r *http.Request) error {
 	s.write(w, r, http.StatusOK, metav1.APIVersions{
 		TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}, ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{},
 	})
@@ -49,14 +52,14 @@ func hullGroup() metav1.APIGroup {
 	return metav1.APIGroup{Name: v1alpha1.Group, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v}
 }
 
-func (s *Server) apiGroups(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) apiGroups(w http.ResponseWriter, r *http.Request) error {
 	s.write(w, r, http.StatusOK, metav1.APIGroupList{
 		TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: []metav1.APIGroup{hullGroup()},
 	})
 	return nil
 }
 
-func (s *Server) apiGroup(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) apiGroup(w http.ResponseWriter, r *http.Request) error {
 	g := hullGroup()
 	g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 	s.write(w, r, http.StatusOK, g)
@@ -64,7 +67,7 @@ func (s *Server) apiGroup(w http.ResponseWriter, r *http.Request) error {
 }
 
 // coreResources lists the resources of v1 with their verbs, as the route table has them.
-func (s *Server) coreResources(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) coreResources(w http.ResponseWriter, r *http.Request) error {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: "v1"}
 	for _, st := range s.resources {
 		list.APIResources = append(list.APIResources, metav1.APIResource{
@@ -84,7 +87,7 @@ func (s *Server) coreResources(w http.ResponseWriter, r *http.Request) error {
 }
 
 // verbs are those that the route table has for a resource.
-func (s *Server) verbs(resource, subresource string) metav1.Verbs {
+func (s discovery) verbs(resource, subresource string) metav1.Verbs {
 	out := metav1.Verbs{}
 	for _, r := range s.routes() {
 		if r.resource == resource && r.subresource == subresource {
@@ -95,7 +98,7 @@ func (s *Server) verbs(resource, subresource string) metav1.Verbs {
 	return slices.Compact(out)
 }
 
-func (s *Server) hullResources(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) hullResources(w http.ResponseWriter, r *http.Request) error {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: v1alpha1.GroupVersion}
 	for _, res := range []metav1.APIResource{
 		{Name: "images", SingularName: "image", Kind: "Image"},
@@ -109,7 +112,7 @@ func (s *Server) hullResources(w http.ResponseWriter, r *http.Request) error {
 }
 
 // openAPIv2 describes the objects to clients that check them themselves.
-func (s *Server) openAPIv2(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) openAPIv2(w http.ResponseWriter, r *http.Request) error {
 	var kinds []openapi.Kind
 	for _, st := range s.resources {
 		k := openapi.Kind{GroupVersionKind: st.Kind, Value: st.New()}
@@ -137,12 +140,12 @@ func (s *Server) openAPIv2(w http.ResponseWriter, r *http.Request) error {
 
 // openAPI tells kubectl that the server itself refuses unknown fields, so that it need not check them: the index, and a
 // document with nothing but the parameter by which a client asks for it.
-func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) openAPI(w http.ResponseWriter, r *http.Request) error {
 	s.write(w, r, http.StatusOK, map[string]any{"paths": map[string]any{"api/v1": map[string]string{"serverRelativeURL": "/openapi/v3/api/v1"}}})
 	return nil
 }
 
-func (s *Server) openAPIv1(w http.ResponseWriter, r *http.Request) error {
+func (s discovery) openAPIv1(w http.ResponseWriter, r *http.Request) error {
 	paths := map[string]any{}
 	for _, st := range s.resources {
 		param := []any{map[string]any{"name": "fieldValidation", "in": "query", "schema": map[string]any{"type": "string", "uniqueItems": true}}}

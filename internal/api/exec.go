@@ -12,8 +12,11 @@ import (
 	"github.com/hull-pods/hull/internal/store"
 )
 
+// streams serves what a client says to a container and hears from it.
+type streams struct{ *Server }
+
 // exec runs a command in a container, its streams on the upgraded connection.
-func (s *Server) exec(w http.ResponseWriter, r *http.Request) error {
+func (s streams) exec(w http.ResponseWriter, r *http.Request) error {
 	var o corev1.PodExecOptions
 	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
 		return badRequest(err.Error())
@@ -41,7 +44,7 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) error {
 }
 
 // attach connects to a running container's own streams.
-func (s *Server) attach(w http.ResponseWriter, r *http.Request) error {
+func (s streams) attach(w http.ResponseWriter, r *http.Request) error {
 	var o corev1.PodAttachOptions
 	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
 		return badRequest(err.Error())
@@ -65,7 +68,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) error {
 }
 
 // target is the Pod and the container that a request names.
-func (s *Server) target(r *http.Request, name string) (*corev1.Pod, string, error) {
+func (s streams) target(r *http.Request, name string) (*corev1.Pod, string, error) {
 	pod, err := store.Get[*corev1.Pod](s.cfg.Store, r.PathValue("namespace"), r.PathValue("name"))
 	if err != nil {
 		return nil, "", err
@@ -86,7 +89,7 @@ func ttyOf(pod *corev1.Pod, container string) bool {
 }
 
 // session upgrades the connection if there is anything to carry on it.
-func (s *Server) session(w http.ResponseWriter, r *http.Request, verb stream.Verb, ends stream.Ends, run stream.Session) error {
+func (s streams) session(w http.ResponseWriter, r *http.Request, verb stream.Verb, ends stream.Ends, run stream.Session) error {
 	if !ends.Stdin && !ends.Stdout && !ends.Stderr {
 		return badRequest("you must specify at least 1 of stdin, stdout, stderr")
 	}

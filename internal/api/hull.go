@@ -37,6 +37,9 @@ type System interface {
 	Stop(ctx context.Context) error
 }
 
+// own serves Hull's own verbs.
+type own struct{ *Server }
+
 func wireImage(im image.Image) v1alpha1.Image {
 	c := im.Config
 	out := v1alpha1.Image{
@@ -67,7 +70,7 @@ func imageList(images []image.Image) v1alpha1.ImageList {
 	return list
 }
 
-func (s *Server) listImages(w http.ResponseWriter, r *http.Request) error {
+func (s own) listImages(w http.ResponseWriter, r *http.Request) error {
 	images, err := s.cfg.Images.List(r.Context())
 	if err != nil {
 		return err
@@ -76,7 +79,7 @@ func (s *Server) listImages(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) getImage(w http.ResponseWriter, r *http.Request) error {
+func (s own) getImage(w http.ResponseWriter, r *http.Request) error {
 	im, err := s.cfg.Images.Get(r.Context(), r.PathValue("ref"))
 	if err != nil {
 		return err
@@ -85,7 +88,7 @@ func (s *Server) getImage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) removeImage(w http.ResponseWriter, r *http.Request) error {
+func (s own) removeImage(w http.ResponseWriter, r *http.Request) error {
 	im, err := s.cfg.Images.Get(r.Context(), r.PathValue("ref"))
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ func (s *Server) removeImage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // pullImage answers with a line of JSON for each step. The code is 200 even if the pull fails later: the last line tells.
-func (s *Server) pullImage(w http.ResponseWriter, r *http.Request) error {
+func (s own) pullImage(w http.ResponseWriter, r *http.Request) error {
 	data, err := readBody(r)
 	if err != nil {
 		return err
@@ -142,7 +145,7 @@ func wireProgress(p image.Progress) *v1alpha1.Progress {
 }
 
 // loadImages takes an archive as the body, of any size.
-func (s *Server) loadImages(w http.ResponseWriter, r *http.Request) error {
+func (s own) loadImages(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := s.until(r.Context())
 	defer cancel()
 	images, err := s.cfg.Images.Load(ctx, r.Body)
@@ -153,7 +156,7 @@ func (s *Server) loadImages(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) info(w http.ResponseWriter, r *http.Request) error {
+func (s own) info(w http.ResponseWriter, r *http.Request) error {
 	info, err := s.cfg.System.Info(r.Context())
 	if err != nil {
 		return err
@@ -163,7 +166,7 @@ func (s *Server) info(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
+func (s own) check(w http.ResponseWriter, r *http.Request) error {
 	findings, err := s.cfg.System.Check(r.Context(), r.URL.Query().Get("repair") == "true")
 	if err != nil {
 		return err
@@ -176,7 +179,7 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 }
 
 // stop ends the daemon. While Pods run it refuses, unless it shall delete them; then it waits until they are gone.
-func (s *Server) stop(w http.ResponseWriter, r *http.Request) error {
+func (s own) stop(w http.ResponseWriter, r *http.Request) error {
 	pods, version, err := store.List[*corev1.Pod](s.cfg.Store, "", nil)
 	if err != nil {
 		return err
@@ -208,7 +211,7 @@ func countRunning(pods []*corev1.Pod) (n int) {
 }
 
 // deletePods deletes Pods and waits for the last one.
-func (s *Server) deletePods(ctx context.Context, pods []*corev1.Pod, version uint64) error {
+func (s own) deletePods(ctx context.Context, pods []*corev1.Pod, version uint64) error {
 	ctx, cancel := s.until(ctx)
 	defer cancel()
 	left := map[string]bool{}
@@ -220,7 +223,7 @@ func (s *Server) deletePods(ctx context.Context, pods []*corev1.Pod, version uin
 		return err
 	}
 	for _, p := range pods {
-		_, _, err := s.delete(s.resources[0], store.KeyOf[*corev1.Pod](p.Namespace, p.Name), &metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(p.UID))})
+		_, _, err := objects{s.Server, s.resources[0]}.delete(store.KeyOf[*corev1.Pod](p.Namespace, p.Name), &metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(p.UID))})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			return err
 		}

@@ -13,7 +13,7 @@ type Sandboxes interface {
 	Inspect(ctx context.Context, namespace, pod string, birth bool) (v1alpha1.Sandbox, error)
 }
 
-func (s *Server) inspect(w http.ResponseWriter, r *http.Request) error {
+func (s own) inspect(w http.ResponseWriter, r *http.Request) error {
 	birth := r.URL.Query().Get("birth") == "true"
 	sandbox, err := s.cfg.Sandboxes.Inspect(r.Context(), r.PathValue("namespace"), r.PathValue("pod"), birth)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // logs answers with a container's output as text, and with ?follow goes on until the container ends or the client goes.
-func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
+func (s streams) logs(w http.ResponseWriter, r *http.Request) error {
 	var o corev1.PodLogOptions
 	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
 		return badRequest(err.Error())

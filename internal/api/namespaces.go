@@ -42,8 +42,11 @@ func namespaceStrategy() *strategy.Strategy {
 	}
 }
 
-// namespaces are those in use. Each is as old as the oldest thing in it.
-func (s *Server) namespaces() ([]*corev1.Namespace, error) {
+// namespaces serves them.
+type namespaces struct{ objects }
+
+// inUse is every namespace that is there. Each is as old as the oldest thing in it.
+func (s namespaces) inUse() ([]*corev1.Namespace, error) {
 	since := map[string]time.Time{metav1.NamespaceDefault: s.started}
 	for _, st := range s.resources {
 		items, _, err := s.cfg.Store.List(st.Resource, "", nil)
@@ -71,20 +74,19 @@ func (s *Server) namespaces() ([]*corev1.Namespace, error) {
 	return out, nil
 }
 
-func (s *Server) listNamespaces(w http.ResponseWriter, r *http.Request) error {
-	st := namespaceStrategy()
-	sel, err := s.selection(st, r)
+func (s namespaces) list(w http.ResponseWriter, r *http.Request) error {
+	sel, err := s.selection(r)
 	if err != nil {
 		return err
 	}
 	if sel.Watch {
-		return apierrors.NewMethodNotSupported(schema.GroupResource{Resource: st.Resource}, "watch")
+		return apierrors.NewMethodNotSupported(schema.GroupResource{Resource: s.st.Resource}, "watch")
 	}
 	f, err := s.form(r)
 	if err != nil {
 		return err
 	}
-	all, err := s.namespaces()
+	all, err := s.inUse()
 	if err != nil {
 		return err
 	}
@@ -94,7 +96,7 @@ func (s *Server) listNamespaces(w http.ResponseWriter, r *http.Request) error {
 			items = append(items, ns)
 		}
 	}
-	v, err := f.list(st, items, strconv.FormatUint(s.cfg.Store.Version(), 10))
+	v, err := f.list(s.st, items, strconv.FormatUint(s.cfg.Store.Version(), 10))
 	if err != nil {
 		return err
 	}
@@ -102,8 +104,8 @@ func (s *Server) listNamespaces(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) getNamespace(w http.ResponseWriter, r *http.Request) error {
-	all, err := s.namespaces()
+func (s namespaces) get(w http.ResponseWriter, r *http.Request) error {
+	all, err := s.inUse()
 	if err != nil {
 		return err
 	}

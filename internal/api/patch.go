@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
-	"github.com/hull-pods/hull/internal/api/strategy"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -23,7 +22,7 @@ import (
 const maxOperations = 10000
 
 // patch changes a part of an object: a JSON patch, a merge patch or a strategic merge patch.
-func (s *Server) patch(st *strategy.Strategy, by updater) handlerFunc {
+func (s objects) patch(by updater) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		kind := types.PatchType(mediaType)
@@ -41,24 +40,24 @@ func (s *Server) patch(st *strategy.Strategy, by updater) handlerFunc {
 		if err != nil {
 			return err
 		}
-		return s.replace(w, r, st, len(o.DryRun) > 0, func(current store.Object) (store.Object, []string, error) {
+		return s.replace(w, r, len(o.DryRun) > 0, func(current store.Object) (store.Object, []string, error) {
 			before, err := json.Marshal(current)
 			if err != nil {
 				return nil, nil, err
 			}
-			after, err := applyPatch(kind, before, data, st.New())
+			after, err := applyPatch(kind, before, data, s.st.New())
 			if err != nil {
 				return nil, nil, err
 			}
-			next := st.New()
-			warnings, err := s.decoders.decode(after, typeJSON, o.FieldValidation, st.Kind, next)
+			next := s.st.New()
+			warnings, err := s.decoders.decode(after, typeJSON, o.FieldValidation, s.st.Kind, next)
 			if err != nil {
 				return nil, nil, err
 			}
 			if next.GetName() != current.GetName() || next.GetNamespace() != current.GetNamespace() {
 				return nil, nil, badRequest("a patch cannot change metadata.name or metadata.namespace")
 			}
-			more, err := s.merge(st, by, next, current)
+			more, err := s.merge(by, next, current)
 			return next, append(warnings, more...), err
 		})
 	}

@@ -12,20 +12,24 @@ import (
 	"github.com/hull-pods/hull/internal/store"
 )
 
+// objects is one resource, as the handlers of its verbs see it.
+type objects struct {
+	*Server
+	st *strategy.Strategy
+}
+
 // key is the object that a request names.
-func key(st *strategy.Strategy, r *http.Request) store.Key {
-	return store.Key{Resource: st.Resource, Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
+func (s objects) key(r *http.Request) store.Key {
+	return store.Key{Resource: s.st.Resource, Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
 }
 
 // get answers with one object.
-func (s *Server) get(st *strategy.Strategy) handlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		obj, err := s.cfg.Store.Get(key(st, r))
-		if err != nil {
-			return err
-		}
-		return s.answer(w, r, http.StatusOK, obj)
+func (s objects) get(w http.ResponseWriter, r *http.Request) error {
+	obj, err := s.cfg.Store.Get(s.key(r))
+	if err != nil {
+		return err
 	}
+	return s.answer(w, r, http.StatusOK, obj)
 }
 
 // answer sends an object in the form that was asked for.
@@ -43,33 +47,31 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, code int, obj st
 }
 
 // list answers with all objects of a selection; or, with ?watch, with what happens to them.
-func (s *Server) list(st *strategy.Strategy) handlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		sel, err := s.selection(st, r)
-		if err != nil {
-			return err
-		}
-		if sel.Watch {
-			return s.watch(w, r, st, sel)
-		}
-		f, err := s.form(r)
-		if err != nil {
-			return err
-		}
-		items, version, err := s.cfg.Store.List(st.Resource, sel.namespace, sel.match)
-		if err != nil {
-			return err
-		}
-		if err := sel.reachable(version); err != nil {
-			return err
-		}
-		v, err := f.list(st, items, strconv.FormatUint(version, 10))
-		if err != nil {
-			return err
-		}
-		s.write(w, r, http.StatusOK, v)
-		return nil
+func (s objects) list(w http.ResponseWriter, r *http.Request) error {
+	sel, err := s.selection(r)
+	if err != nil {
+		return err
 	}
+	if sel.Watch {
+		return s.watch(w, r, sel)
+	}
+	f, err := s.form(r)
+	if err != nil {
+		return err
+	}
+	items, version, err := s.cfg.Store.List(s.st.Resource, sel.namespace, sel.match)
+	if err != nil {
+		return err
+	}
+	if err := sel.reachable(version); err != nil {
+		return err
+	}
+	v, err := f.list(s.st, items, strconv.FormatUint(version, 10))
+	if err != nil {
+		return err
+	}
+	s.write(w, r, http.StatusOK, v)
+	return nil
 }
 
 // reachable says whether a list at this version is what the request wants. The past is not kept, and the future not known.

@@ -21,24 +21,25 @@ type route struct {
 
 // routes is the route table. The package comment has it in prose; a test holds the two together.
 func (s *Server) routes() []route {
+	d, ns := discovery{s}, namespaces{objects{s, namespaceStrategy()}}
 	out := []route{
-		{pattern: "GET /version", serve: s.version},
-		{pattern: "GET /healthz", serve: s.healthy},
-		{pattern: "GET /livez", serve: s.healthy},
-		{pattern: "GET /readyz", serve: s.healthy},
-		{pattern: "GET /api", serve: s.apiVersions},
-		{pattern: "GET /apis", serve: s.apiGroups},
-		{pattern: "GET /api/v1", serve: s.coreResources},
-		{pattern: "GET /openapi/v2", serve: s.openAPIv2},
-		{pattern: "GET /openapi/v3", serve: s.openAPI},
-		{pattern: "GET /openapi/v3/api/v1", serve: s.openAPIv1},
+		{pattern: "GET /version", serve: d.version},
+		{pattern: "GET /healthz", serve: d.healthy},
+		{pattern: "GET /livez", serve: d.healthy},
+		{pattern: "GET /readyz", serve: d.healthy},
+		{pattern: "GET /api", serve: d.apiVersions},
+		{pattern: "GET /apis", serve: d.apiGroups},
+		{pattern: "GET /api/v1", serve: d.coreResources},
+		{pattern: "GET /openapi/v2", serve: d.openAPIv2},
+		{pattern: "GET /openapi/v3", serve: d.openAPI},
+		{pattern: "GET /openapi/v3/api/v1", serve: d.openAPIv1},
 		{pattern: "/", serve: noSuchResource},
 	}
 	out = append(out, s.podRoutes()...)
 	out = append(out, s.eventRoutes()...)
 	out = append(out,
-		route{pattern: "GET /api/v1/namespaces", serve: s.listNamespaces, resource: "namespaces", verbs: []string{"list"}},
-		route{pattern: "GET /api/v1/namespaces/{name}", serve: s.getNamespace, resource: "namespaces", verbs: []string{"get"}},
+		route{pattern: "GET /api/v1/namespaces", serve: ns.list, resource: "namespaces", verbs: []string{"list"}},
+		route{pattern: "GET /api/v1/namespaces/{name}", serve: ns.get, resource: "namespaces", verbs: []string{"get"}},
 		route{pattern: "/api/v1/namespaces", serve: notAllowed},
 		route{pattern: "/api/v1/namespaces/{name}", serve: notAllowed},
 	)
@@ -46,25 +47,25 @@ func (s *Server) routes() []route {
 }
 
 func (s *Server) podRoutes() []route {
-	pods := s.resources[0]
+	pods, streams := objects{s, s.resources[0]}, streams{s}
 	const all, one = "/api/v1/namespaces/{namespace}/pods", "/api/v1/namespaces/{namespace}/pods/{name}"
 	return []route{
-		{pattern: "GET /api/v1/pods", serve: s.list(pods), resource: "pods", verbs: []string{"list", "watch"}},
-		{pattern: "GET " + all, serve: s.list(pods), resource: "pods", verbs: []string{"list", "watch"}},
-		{pattern: "POST " + all, serve: s.create(pods), resource: "pods", verbs: []string{"create"}},
-		{pattern: "DELETE " + all, serve: s.removeAll(pods), resource: "pods", verbs: []string{"deletecollection"}},
-		{pattern: "GET " + one, serve: s.get(pods), resource: "pods", verbs: []string{"get"}},
-		{pattern: "PUT " + one, serve: s.update(pods, pods.Update), resource: "pods", verbs: []string{"update"}},
-		{pattern: "PATCH " + one, serve: s.patch(pods, pods.Update), resource: "pods", verbs: []string{"patch"}},
-		{pattern: "DELETE " + one, serve: s.remove(pods), resource: "pods", verbs: []string{"delete"}},
-		{pattern: "GET " + one + "/status", serve: s.get(pods), resource: "pods", subresource: "status", verbs: []string{"get"}},
-		{pattern: "PUT " + one + "/status", serve: s.update(pods, pods.UpdateStatus), resource: "pods", subresource: "status", verbs: []string{"update"}},
-		{pattern: "PATCH " + one + "/status", serve: s.patch(pods, pods.UpdateStatus), resource: "pods", subresource: "status", verbs: []string{"patch"}},
-		{pattern: "GET " + one + "/log", serve: s.logs, resource: "pods", subresource: "log", verbs: []string{"get"}},
-		{pattern: "GET " + one + "/exec", serve: s.exec, resource: "pods", subresource: "exec", verbs: []string{"get"}},
-		{pattern: "POST " + one + "/exec", serve: s.exec, resource: "pods", subresource: "exec", verbs: []string{"create"}},
-		{pattern: "GET " + one + "/attach", serve: s.attach, resource: "pods", subresource: "attach", verbs: []string{"get"}},
-		{pattern: "POST " + one + "/attach", serve: s.attach, resource: "pods", subresource: "attach", verbs: []string{"create"}},
+		{pattern: "GET /api/v1/pods", serve: pods.list, resource: "pods", verbs: []string{"list", "watch"}},
+		{pattern: "GET " + all, serve: pods.list, resource: "pods", verbs: []string{"list", "watch"}},
+		{pattern: "POST " + all, serve: pods.create, resource: "pods", verbs: []string{"create"}},
+		{pattern: "DELETE " + all, serve: pods.removeAll, resource: "pods", verbs: []string{"deletecollection"}},
+		{pattern: "GET " + one, serve: pods.get, resource: "pods", verbs: []string{"get"}},
+		{pattern: "PUT " + one, serve: pods.update(pods.st.Update), resource: "pods", verbs: []string{"update"}},
+		{pattern: "PATCH " + one, serve: pods.patch(pods.st.Update), resource: "pods", verbs: []string{"patch"}},
+		{pattern: "DELETE " + one, serve: pods.remove, resource: "pods", verbs: []string{"delete"}},
+		{pattern: "GET " + one + "/status", serve: pods.get, resource: "pods", subresource: "status", verbs: []string{"get"}},
+		{pattern: "PUT " + one + "/status", serve: pods.update(pods.st.UpdateStatus), resource: "pods", subresource: "status", verbs: []string{"update"}},
+		{pattern: "PATCH " + one + "/status", serve: pods.patch(pods.st.UpdateStatus), resource: "pods", subresource: "status", verbs: []string{"patch"}},
+		{pattern: "GET " + one + "/log", serve: streams.logs, resource: "pods", subresource: "log", verbs: []string{"get"}},
+		{pattern: "GET " + one + "/exec", serve: streams.exec, resource: "pods", subresource: "exec", verbs: []string{"get"}},
+		{pattern: "POST " + one + "/exec", serve: streams.exec, resource: "pods", subresource: "exec", verbs: []string{"create"}},
+		{pattern: "GET " + one + "/attach", serve: streams.attach, resource: "pods", subresource: "attach", verbs: []string{"get"}},
+		{pattern: "POST " + one + "/attach", serve: streams.attach, resource: "pods", subresource: "attach", verbs: []string{"create"}},
 		{pattern: "/api/v1/pods", serve: notAllowed},
 		{pattern: all, serve: notAllowed},
 		{pattern: one, serve: notAllowed},
@@ -76,14 +77,14 @@ func (s *Server) podRoutes() []route {
 }
 
 func (s *Server) eventRoutes() []route {
-	events := s.resources[1]
+	events := objects{s, s.resources[1]}
 	const all, one = "/api/v1/namespaces/{namespace}/events", "/api/v1/namespaces/{namespace}/events/{name}"
 	return []route{
-		{pattern: "GET /api/v1/events", serve: s.list(events), resource: "events", verbs: []string{"list", "watch"}},
-		{pattern: "GET " + all, serve: s.list(events), resource: "events", verbs: []string{"list", "watch"}},
-		{pattern: "DELETE " + all, serve: s.removeAll(events), resource: "events", verbs: []string{"deletecollection"}},
-		{pattern: "GET " + one, serve: s.get(events), resource: "events", verbs: []string{"get"}},
-		{pattern: "DELETE " + one, serve: s.remove(events), resource: "events", verbs: []string{"delete"}},
+		{pattern: "GET /api/v1/events", serve: events.list, resource: "events", verbs: []string{"list", "watch"}},
+		{pattern: "GET " + all, serve: events.list, resource: "events", verbs: []string{"list", "watch"}},
+		{pattern: "DELETE " + all, serve: events.removeAll, resource: "events", verbs: []string{"deletecollection"}},
+		{pattern: "GET " + one, serve: events.get, resource: "events", verbs: []string{"get"}},
+		{pattern: "DELETE " + one, serve: events.remove, resource: "events", verbs: []string{"delete"}},
 		{pattern: "/api/v1/events", serve: notAllowed},
 		{pattern: all, serve: notAllowed},
 		{pattern: one, serve: notAllowed},
@@ -92,18 +93,19 @@ func (s *Server) eventRoutes() []route {
 
 func (s *Server) hullRoutes() []route {
 	const base = "/apis/" + v1alpha1.GroupVersion
+	d, own := discovery{s}, own{s}
 	return []route{
-		{pattern: "GET /apis/" + v1alpha1.Group, serve: s.apiGroup},
-		{pattern: "GET " + base, serve: s.hullResources},
-		{pattern: "GET " + base + "/images", serve: s.listImages, resource: "images", verbs: []string{"list"}},
-		{pattern: "GET " + base + "/images/{ref...}", serve: s.getImage, resource: "images", verbs: []string{"get"}},
-		{pattern: "DELETE " + base + "/images/{ref...}", serve: s.removeImage, resource: "images", verbs: []string{"delete"}},
-		{pattern: "POST " + base + "/pull", serve: s.pullImage},
-		{pattern: "POST " + base + "/load", serve: s.loadImages},
-		{pattern: "GET " + base + "/namespaces/{namespace}/sandboxes/{pod}", serve: s.inspect, resource: "sandboxes", verbs: []string{"get"}},
-		{pattern: "GET " + base + "/info", serve: s.info},
-		{pattern: "POST " + base + "/check", serve: s.check},
-		{pattern: "POST " + base + "/stop", serve: s.stop},
+		{pattern: "GET /apis/" + v1alpha1.Group, serve: d.apiGroup},
+		{pattern: "GET " + base, serve: d.hullResources},
+		{pattern: "GET " + base + "/images", serve: own.listImages, resource: "images", verbs: []string{"list"}},
+		{pattern: "GET " + base + "/images/{ref...}", serve: own.getImage, resource: "images", verbs: []string{"get"}},
+		{pattern: "DELETE " + base + "/images/{ref...}", serve: own.removeImage, resource: "images", verbs: []string{"delete"}},
+		{pattern: "POST " + base + "/pull", serve: own.pullImage},
+		{pattern: "POST " + base + "/load", serve: own.loadImages},
+		{pattern: "GET " + base + "/namespaces/{namespace}/sandboxes/{pod}", serve: own.inspect, resource: "sandboxes", verbs: []string{"get"}},
+		{pattern: "GET " + base + "/info", serve: own.info},
+		{pattern: "POST " + base + "/check", serve: own.check},
+		{pattern: "POST " + base + "/stop", serve: own.stop},
 	}
 }
 

@@ -36,7 +36,7 @@ type selection struct {
 }
 
 // selection reads namespace, selectors and version of a list, watch or deletecollection.
-func (s *Server) selection(st *strategy.Strategy, r *http.Request) (selection, error) {
+func (s objects) selection(r *http.Request) (selection, error) {
 	sel := selection{namespace: r.PathValue("namespace")}
 	if err := options(r, &sel.ListOptions); err != nil {
 		return sel, err
@@ -46,14 +46,14 @@ func (s *Server) selection(st *strategy.Strategy, r *http.Request) (selection, e
 	}
 	if sel.FieldSelector != nil {
 		byField, err := sel.FieldSelector.Transform(func(field, value string) (string, string, error) {
-			return s.scheme.ConvertFieldLabel(st.Kind, field, value)
+			return s.scheme.ConvertFieldLabel(s.st.Kind, field, value)
 		})
 		if err != nil {
 			return sel, badRequest(err.Error())
 		}
 		sel.FieldSelector = byField
 	}
-	sel.match = matching(st, sel.LabelSelector, sel.FieldSelector)
+	sel.match = matching(s.st, sel.LabelSelector, sel.FieldSelector)
 	var err error
 	sel.version, err = parseVersion(sel.ResourceVersion)
 	return sel, err

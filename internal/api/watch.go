@@ -10,12 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/hull-pods/hull/internal/api/strategy"
 	"github.com/hull-pods/hull/internal/store"
 )
 
 // watch answers with a line of JSON for each event until the client goes, the asked time is over or the server goes down.
-func (s *Server) watch(w http.ResponseWriter, r *http.Request, st *strategy.Strategy, sel selection) error {
+func (s objects) watch(w http.ResponseWriter, r *http.Request, sel selection) error {
 	f, err := s.form(r)
 	if err != nil {
 		return err
@@ -36,7 +35,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, st *strategy.Stra
 		initial = *sel.SendInitialEvents
 	}
 	events, err := s.cfg.Store.Watch(ctx, store.WatchOptions{
-		Resource: st.Resource, Namespace: sel.namespace, Match: sel.match,
+		Resource: s.st.Resource, Namespace: sel.namespace, Match: sel.match,
 		Since: sel.version, Initial: initial, Bookmarks: sel.AllowWatchBookmarks,
 		MarkInitial: sel.AllowWatchBookmarks && sel.SendInitialEvents != nil,
 	})
@@ -66,7 +65,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, st *strategy.Stra
 }
 
 // send writes an event, and those that are ready behind it.
-func (s *Server) send(w http.ResponseWriter, f *form, ev watch.Event, events <-chan watch.Event) error {
+func (s objects) send(w http.ResponseWriter, f *form, ev watch.Event, events <-chan watch.Event) error {
 	var buf bytes.Buffer
 	const enough = 64 << 10
 	for more := true; more; {
