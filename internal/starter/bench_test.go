@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"os"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
 // trueELF is the smallest program that exits 0, so that a start is measured and not the command.
@@ -42,7 +44,7 @@ func BenchmarkStart(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.StartTimer()
-				p, err := n.Start(b.Context(), Request{Key: "bench", Spec: s, Rootfs: root})
+				p, err := n.Start(b.Context(), starter.Request{Key: "bench", Spec: s, Rootfs: root})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -64,7 +66,7 @@ func BenchmarkInfra(b *testing.B) {
 		b.Run(map[bool]string{true: "net", false: "nonet"}[net], func(b *testing.B) {
 			n := newNative(b)
 			for b.Loop() {
-				p, err := n.Infra(b.Context(), InfraRequest{Key: "bench", Name: "hull-infra bench", Hostname: "bench", NewNet: net, NewIPC: true, NewUTS: true})
+				p, err := n.Infra(b.Context(), starter.InfraRequest{Key: "bench", Name: "hull-infra bench", Hostname: "bench", NewNet: net, NewIPC: true, NewUTS: true})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -96,11 +98,11 @@ func BenchmarkExec(b *testing.B) {
 	lower := busyboxRoot(b)
 	must(b, os.WriteFile(filepath.Join(lower, "bin/tiny"), trueELF, 0o755))
 	s := spec(b, oci.Config{Args: []string{"sleep", "1000"}})
-	c := running(b, n, Request{Key: "c", Spec: s, Rootfs: rootfs(b, lower)})
+	c := running(b, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(b, lower)})
 	process, err := oci.ExecProcess(s, oci.Exec{Args: []string{"/bin/tiny"}})
 	must(b, err)
 	for b.Loop() {
-		p, err := n.Exec(b.Context(), ExecRequest{Key: "e", Container: "c", PID: c.PID, PIDFD: c.PIDFD, Spec: s, Process: process})
+		p, err := n.Exec(b.Context(), starter.ExecRequest{Key: "e", Container: "c", PID: c.PID, PIDFD: c.PIDFD, Spec: s, Process: process})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -114,23 +116,23 @@ func BenchmarkCompile(b *testing.B) {
 	s := spec(b, oci.Config{Args: []string{"true"}})
 	b.Run("filter", func(b *testing.B) {
 		for b.Loop() {
-			if _, _, err := n.filters.get(s.Linux.Seccomp); err != nil {
+			if _, _, err := n.Filter(s.Linux.Seccomp); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
-	facts := Facts{LastCap: n.lastCap}
+	facts := compile.Facts{LastCap: n.LastCap()}
 	var err error
-	facts.Filter, facts.FilterFlags, err = n.filters.get(s.Linux.Seccomp)
+	facts.Filter, facts.FilterFlags, err = n.Filter(s.Linux.Seccomp)
 	must(b, err)
 	b.Run("compile", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := Compile(s, facts, 9); err != nil {
+			if _, err := compile.Container(s, facts, 9); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
-	c, err := Compile(s, facts, 9)
+	c, err := compile.Container(s, facts, 9)
 	must(b, err)
 	b.Run("encode", func(b *testing.B) {
 		for b.Loop() {

@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
 
 // openFiles is what a process has open.
@@ -41,40 +42,40 @@ func TestFailuresLeaveNothing(t *testing.T) {
 	for name, start := range map[string]func() error{
 		"missing source": func() error {
 			s := spec(t, oci.Config{Args: []string{"true"}, Mounts: []oci.Mount{{Source: "/no/such", Destination: "/x"}}})
-			_, err := n.Start(t.Context(), Request{Key: "c", Spec: s, Rootfs: root})
+			_, err := n.Start(t.Context(), starter.Request{Key: "c", Spec: s, Rootfs: root})
 			return err
 		},
 		"missing namespace": func() error {
 			s := spec(t, oci.Config{Args: []string{"true"}, Namespaces: oci.Namespaces{IPC: oci.Join("/no/such")}})
-			_, err := n.Start(t.Context(), Request{Key: "c", Spec: s, Rootfs: root})
+			_, err := n.Start(t.Context(), starter.Request{Key: "c", Spec: s, Rootfs: root})
 			return err
 		},
 		"another kind of namespace": func() error {
 			s := spec(t, oci.Config{Args: []string{"true"}, Namespaces: oci.Namespaces{IPC: oci.Join("/proc/self/ns/uts")}})
-			_, err := n.Start(t.Context(), Request{Key: "c", Spec: s, Rootfs: root})
+			_, err := n.Start(t.Context(), starter.Request{Key: "c", Spec: s, Rootfs: root})
 			return err
 		},
 		"no command": func() error {
-			_, err := n.Start(t.Context(), Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"nothing"}}), Rootfs: roots[0]})
+			_, err := n.Start(t.Context(), starter.Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"nothing"}}), Rootfs: roots[0]})
 			return err
 		},
 		"refused by Born": func() error {
-			_, err := n.Start(t.Context(), Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"true"}}), Rootfs: roots[1], Born: func(int) error { return refuse }})
+			_, err := n.Start(t.Context(), starter.Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"true"}}), Rootfs: roots[1], Born: func(int) error { return refuse }})
 			return err
 		},
 		"ended context": func() error {
-			_, err := n.Start(dead, Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"true"}}), Rootfs: roots[2]})
+			_, err := n.Start(dead, starter.Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"true"}}), Rootfs: roots[2]})
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v", err)
 			}
 			return err
 		},
 		"infra name": func() error {
-			_, err := n.Infra(t.Context(), InfraRequest{Name: strings.Repeat("x", 200)})
+			_, err := n.Infra(t.Context(), starter.InfraRequest{Name: strings.Repeat("x", 200)})
 			return err
 		},
 		"infra sysctl": func() error {
-			_, err := n.Infra(t.Context(), InfraRequest{Name: "hull-infra", Sysctls: map[string]string{"kernel.no_such": "1"}})
+			_, err := n.Infra(t.Context(), starter.InfraRequest{Name: "hull-infra", Sysctls: map[string]string{"kernel.no_such": "1"}})
 			return err
 		},
 	} {
@@ -100,8 +101,8 @@ func TestFailuresLeaveNothing(t *testing.T) {
 }
 
 // warm makes all that a first start makes for good.
-func warm(t testing.TB, n *Native, lower string) error {
-	o, err := run(t, n, Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"true"}}), Rootfs: rootfs(t, lower)})
+func warm(t testing.TB, n *starter.Native, lower string) error {
+	o, err := run(t, n, starter.Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"true"}}), Rootfs: rootfs(t, lower)})
 	_ = o
 	return err
 }

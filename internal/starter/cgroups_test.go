@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"errors"
@@ -12,21 +12,22 @@ import (
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
 
 // ownCgroup makes a cgroup in each hierarchy that there is, and opens the files by which a process joins.
-func ownCgroup(t testing.TB, n *Native) (name string, files []*os.File) {
+func ownCgroup(t testing.TB, n *starter.Native) (name string, files []*os.File) {
 	t.Helper()
 	name = "hulltest-" + hulltest.Instance(t)
-	if len(n.cgroups) == 0 {
+	if len(n.CgroupMounts()) == 0 {
 		t.Skip("this host has cgroups of version 2 alone, where the limits' own tests make the cgroups")
 	}
-	for _, h := range n.cgroups {
-		dir := filepath.Join(h.mountpoint, name)
+	for _, at := range n.CgroupMounts() {
+		dir := filepath.Join(at, name)
 		must(t, os.Mkdir(dir, 0o755))
 		t.Cleanup(func() { must(t, os.Remove(dir)) })
 		for _, f := range []string{"cpuset.mems", "cpuset.cpus"} {
-			if data, err := os.ReadFile(filepath.Join(h.mountpoint, f)); err == nil {
+			if data, err := os.ReadFile(filepath.Join(at, f)); err == nil {
 				must(t, os.WriteFile(filepath.Join(dir, f), data, 0o644))
 			}
 		}
@@ -42,7 +43,7 @@ func TestCgroups(t *testing.T) {
 	n := newNative(t)
 	name, files := ownCgroup(t, n)
 	s := spec(t, oci.Config{Args: []string{"sleep", "1000"}})
-	r := Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t)), Cgroups: files}
+	r := starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t)), Cgroups: files}
 	p := running(t, n, r)
 	checkCgroups(t, p.PID, name)
 	script := `for h in /sys/fs/cgroup/*; do test -d $h && grep -qx 1 $h/cgroup.procs || echo "not in $h"; done
@@ -53,7 +54,7 @@ func TestCgroups(t *testing.T) {
 	must(t, err)
 	stdin, release, err := os.Pipe() // the process stays until it is looked at
 	must(t, err)
-	e, err := n.Exec(withTimeout(t), ExecRequest{Key: "e", Container: "c", PID: p.PID, PIDFD: p.PIDFD, Spec: s, Process: process, Stdin: stdin, Stdout: write, Stderr: write, Cgroups: files})
+	e, err := n.Exec(withTimeout(t), starter.ExecRequest{Key: "e", Container: "c", PID: p.PID, PIDFD: p.PIDFD, Spec: s, Process: process, Stdin: stdin, Stdout: write, Stderr: write, Cgroups: files})
 	must(t, err)
 	checkCgroups(t, e.PID, name)
 	must(t, errors.Join(write.Close(), stdin.Close(), release.Close()))
@@ -61,7 +62,7 @@ func TestCgroups(t *testing.T) {
 	got, _ := read.Read(buf)
 	_ = read.Close()
 	reapAll(t, e)
-	if want := fmt.Sprintf("%d\n", len(n.cgroups)); string(buf[:got]) != want {
+	if want := fmt.Sprintf("%d\n", len(n.CgroupMounts())); string(buf[:got]) != want {
 		t.Errorf("inside: %q, want %q", buf[:got], want)
 	}
 	_ = unix.Kill(p.PID, unix.SIGKILL)

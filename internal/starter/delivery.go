@@ -14,6 +14,7 @@ import (
 	"github.com/hull-pods/hull/internal/birth"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
 // delivery is one birth on hulld's side: the clone, which is made while what it needs is prepared, the descriptors for it,
@@ -74,7 +75,7 @@ func (d *delivery) keep(name string, f *os.File) {
 
 func (d *delivery) addAll(cgroups []*os.File) {
 	for i, f := range cgroups {
-		d.add(fdCgroup(i), f)
+		d.add(compile.FDCgroup(i), f)
 	}
 }
 
@@ -116,7 +117,7 @@ func (d *delivery) clone(t template, o order) {
 }
 
 // run sends the program and waits for what becomes of it.
-func (d *delivery) run(ctx context.Context, b *Birth, p *oci.Process) (*Process, error) {
+func (d *delivery) run(ctx context.Context, b *compile.Birth, p *oci.Process) (*Process, error) {
 	image, err := b.Program.Encode(linux.Native)
 	if err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func (d *delivery) descriptors(p *birth.Program) ([]*os.File, error) {
 	return fds, nil
 }
 
-func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Process, image []byte, fds []*os.File) (*Process, error) {
+func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p *oci.Process, image []byte, fds []*os.File) (*Process, error) {
 	d.outside(c.pid, p)
 	proc := &Process{PID: c.pid}
 	if !b.Forks {
@@ -194,13 +195,13 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *Birth, p *oci.Pro
 // told acts on what the process says, and lets it go on where it waits.
 func (d *delivery) told(ctx context.Context, c *cloned, proc *Process, e birth.Event) error {
 	switch {
-	case e.Value == tellRunning:
+	case e.Value == compile.TellRunning:
 		d.running = true
 		return nil
-	case e.Value == tellConsole && len(e.FDs) == 1 && d.console == nil:
+	case e.Value == compile.TellConsole && len(e.FDs) == 1 && d.console == nil:
 		d.console = e.FDs[0]
 		return nil
-	case e.Value == tellMounted || e.Value == tellReady:
+	case e.Value == compile.TellMounted || e.Value == compile.TellReady:
 		if err := d.hooks.run(ctx, e.Value, proc.PID); err != nil {
 			return err
 		}
@@ -290,7 +291,7 @@ func (d *delivery) outside(pid int, p *oci.Process) {
 }
 
 // failure gives an error of the conversation its words.
-func (d *delivery) failure(b *Birth, p *oci.Process, err error) error {
+func (d *delivery) failure(b *compile.Birth, p *oci.Process, err error) error {
 	var f *birth.Failure
 	if !errors.As(err, &f) || f.Step == 0 {
 		return err
@@ -300,13 +301,13 @@ func (d *delivery) failure(b *Birth, p *oci.Process, err error) error {
 		return &StepError{Step: step, Errno: f.Errno}
 	}
 	switch name := p.Args[0]; {
-	case step == stepLookPath:
+	case step == compile.StepLookPath:
 		return &CommandError{Name: name, Reason: "executable file not found in $PATH", Errno: f.Errno}
-	case (step == stepLookup || step == stepExec) && f.Errno == unix.EACCES:
+	case (step == compile.StepLookup || step == compile.StepExec) && f.Errno == unix.EACCES:
 		return &CommandError{Name: name, Reason: f.Errno.Error(), Errno: f.Errno}
-	case step == stepLookup:
+	case step == compile.StepLookup:
 		return &CommandError{Name: name, Reason: "stat " + name + ": " + f.Errno.Error(), Errno: f.Errno}
-	case step == stepExec:
+	case step == compile.StepExec:
 		return &StepError{Step: "exec " + name, Errno: f.Errno}
 	}
 	return &StepError{Step: step, Errno: f.Errno}

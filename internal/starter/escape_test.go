@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"errors"
@@ -10,8 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
 // The known ways out of containers through the program that starts them, each by the name under which it became known.
@@ -21,16 +22,16 @@ func TestCVE201905736OverwriteOfTheStartersProgram(t *testing.T) {
 	n := newNative(t)
 	lower := busyboxRoot(t)
 	must(t, os.WriteFile(filepath.Join(lower, "bin/self"), []byte("#!/proc/self/exe\n"), 0o755))
-	before, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(int(n.init.Fd())))
+	before, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(int(n.Program().Fd())))
 	must(t, err)
 
 	// A script that makes the kernel run the starter's program again, inside.
 	s := spec(t, oci.Config{Args: []string{"self"}})
-	if _, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)}); err != nil {
+	if _, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)}); err != nil {
 		t.Logf("a script with the starter as its interpreter: %v", err)
 	}
 	// A process that sees the starter's program run, with every right.
-	p := infra(t, n, InfraRequest{Key: "s", Name: "hull-infra", NewPID: true, NewIPC: true, NewUTS: true, NewNet: true})
+	p := infra(t, n, starter.InfraRequest{Key: "s", Name: "hull-infra", NewPID: true, NewIPC: true, NewUTS: true, NewNet: true})
 	s = podSpec(t, p, "sh", "-c", `head -c 4 /proc/1/exe >/dev/null && echo readable; echo x 2>/dev/null >>/proc/1/exe || echo refused`)
 	full, err := oci.HostCapabilities()
 	must(t, err)
@@ -41,19 +42,19 @@ func TestCVE201905736OverwriteOfTheStartersProgram(t *testing.T) {
 			s.Linux.Namespaces[i].Path = nsPath(p.PID, "pid")
 		}
 	}
-	o, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 	must(t, err)
 	reapStage(t)
 	expect(t, o, "readable\nrefused\n")
 	// Even a descriptor that is open for writing does not help: the file is sealed.
-	if _, err := n.init.WriteAt([]byte("x"), 0); !errors.Is(err, unix.EPERM) {
+	if _, err := n.Program().WriteAt([]byte("x"), 0); !errors.Is(err, unix.EPERM) {
 		t.Errorf("writing to the program: %v", err)
 	}
 	if f, err := os.OpenFile("/proc/"+strconv.Itoa(p.PID)+"/exe", os.O_RDWR, 0); err == nil {
 		t.Error("the program of a living process can be opened for writing")
 		_ = f.Close()
 	}
-	after, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(int(n.init.Fd())))
+	after, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(int(n.Program().Fd())))
 	must(t, err)
 	if string(before) != string(after) {
 		t.Error("the starter's program has changed")
@@ -67,11 +68,11 @@ func TestCVE202421626WorkingDirectoryThroughADescriptor(t *testing.T) {
 	for fd := range 16 {
 		must(t, os.Symlink("/proc/self/fd/"+strconv.Itoa(fd), filepath.Join(lower, "link"+strconv.Itoa(fd))))
 	}
-	c := running(t, n, Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"sleep", "1000"}}), Rootfs: rootfs(t, lower)})
+	c := running(t, n, starter.Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"sleep", "1000"}}), Rootfs: rootfs(t, lower)})
 	for fd := range 16 {
 		for _, cwd := range []string{"/proc/self/fd/" + strconv.Itoa(fd), "/link" + strconv.Itoa(fd)} {
 			s := spec(t, oci.Config{Args: []string{"ls"}, Cwd: cwd})
-			if _, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)}); err == nil {
+			if _, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)}); err == nil {
 				t.Errorf("start with working directory %s went well", cwd)
 			}
 			if _, err := execIn(t, n, c, s, oci.Exec{Args: []string{"ls"}, Cwd: cwd}, nil); err == nil {
@@ -82,7 +83,7 @@ func TestCVE202421626WorkingDirectoryThroughADescriptor(t *testing.T) {
 	}
 	const list = "ls /proc/self/fd | while read fd; do test $fd -gt 2 && readlink /proc/self/fd/$fd; done; true"
 	s := spec(t, oci.Config{Args: []string{"sh", "-c", list}})
-	o, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 	must(t, err)
 	expect(t, o, "")
 	o, err = execIn(t, n, c, s, oci.Exec{Args: []string{"sh", "-c", list}}, nil)
@@ -107,12 +108,12 @@ func TestCVE202531133MasksOfAReplacedNullDevice(t *testing.T) {
 		s := spec(t, oci.Config{Args: []string{"sh", "-c", script}})
 		var kept []oci.SpecMount
 		for _, m := range s.Mounts {
-			if !under(inside(m.Destination), "dev") {
+			if !compile.Under(compile.Inside(m.Destination), "dev") {
 				kept = append(kept, m)
 			}
 		}
 		s.Mounts = kept
-		o, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+		o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 		must(t, err)
 		expect(t, o, want)
 	})
@@ -130,7 +131,7 @@ func TestCVE202552565ConsoleThatLeadsElsewhere(t *testing.T) {
 	must(t, os.Symlink("/proc/sys/kernel/core_pattern", filepath.Join(lower, "dev/console")))
 	must(t, os.Symlink("/proc", filepath.Join(lower, "dev/pts")))
 	s := spec(t, oci.Config{Args: []string{"sh", "-c", "stat -c %t /dev/console; grep -c core_pattern /proc/self/mountinfo"}, Terminal: true})
-	p, err := n.Start(withTimeout(t), Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+	p, err := n.Start(withTimeout(t), starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 	must(t, err)
 	buf := make([]byte, 100)
 	read, _ := p.Console.Read(buf)
@@ -148,7 +149,7 @@ func TestCVE202552565ConsoleThatLeadsElsewhere(t *testing.T) {
 
 	// In a running container, /dev/pts is whatever the container has made of it.
 	s = spec(t, oci.Config{Args: []string{"sleep", "1000"}, Privileged: true})
-	c := running(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+	c := running(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 	o, err := execIn(t, n, c, s, oci.Exec{Args: []string{"sh", "-c", "mount -t tmpfs x /dev/pts && ln -s /proc/sys/kernel/core_pattern /dev/pts/ptmx"}}, nil)
 	must(t, err)
 	expect(t, o, "")
@@ -168,7 +169,7 @@ func TestCVE202552881WritesToAFalseProc(t *testing.T) {
 	sysctls := map[string]string{"kernel.shm_rmid_forced": "1"}
 	t.Run("volume on /proc/sys", func(t *testing.T) {
 		s := spec(t, oci.Config{Args: []string{"true"}, Sysctls: sysctls, Mounts: []oci.Mount{{Source: fake, Destination: "/proc/sys"}}})
-		if _, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))}); !errors.Is(err, unix.EXDEV) {
+		if _, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))}); !errors.Is(err, unix.EXDEV) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -177,7 +178,7 @@ func TestCVE202552881WritesToAFalseProc(t *testing.T) {
 		must(t, os.Remove(filepath.Join(lower, "proc")))
 		must(t, os.Symlink("/tmp", filepath.Join(lower, "proc")))
 		s := spec(t, oci.Config{Args: []string{"true"}, Sysctls: sysctls})
-		if _, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)}); !errors.Is(err, unix.ELOOP) {
+		if _, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)}); !errors.Is(err, unix.ELOOP) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -185,35 +186,12 @@ func TestCVE202552881WritesToAFalseProc(t *testing.T) {
 		lower := busyboxRoot(t)
 		must(t, os.Symlink("/proc", filepath.Join(lower, "data")))
 		s := spec(t, oci.Config{Args: []string{"cat", "/proc/sys/kernel/shm_rmid_forced"}, Sysctls: sysctls, Mounts: []oci.Mount{{Source: fake, Destination: "/data/sys"}}})
-		o, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+		o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 		must(t, err)
 		expect(t, o, "1\n")
 	})
 	if got, err := os.ReadFile(caught); err != nil || string(got) != "untouched" {
 		t.Errorf("the file outside: %q, %v", got, err)
-	}
-}
-
-// A process that enters a PID namespace where others could trace it has given up its rights before it can be seen.
-func TestRightsEndBeforeAProcessIsSeen(t *testing.T) {
-	s := spec(t, oci.Config{Args: []string{"true"}, NoNewPrivileges: true})
-	b, err := CompileExec(s, s.Process, Facts{LastCap: 40, Filter: restFilter(linux.AMD64)}, 0)
-	must(t, err)
-	at := map[string]int{}
-	for i := 1; i <= b.Program.Len(); i++ {
-		at[b.Program.Name(i)] = i
-	}
-	order := []string{
-		"keep others from looking in", "join the container's namespaces", "close everything else", "become the user", "set capabilities",
-		"gain no new privileges", "fork into the PID namespace", "load the seccomp filter", stepExec,
-	}
-	for i, step := range order {
-		if at[step] == 0 {
-			t.Errorf("no step %q", step)
-		}
-		if i > 0 && at[order[i-1]] >= at[step] {
-			t.Errorf("%q does not come before %q", order[i-1], step)
-		}
 	}
 }
 
@@ -234,7 +212,7 @@ func TestMountPointInsideAVolumeThatChanges(t *testing.T) {
 		})
 		lower := busyboxRoot(t)
 		must(t, os.MkdirAll(filepath.Join(lower, target), 0o755))
-		o, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+		o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 		switch {
 		case strings.HasPrefix(link, "/proc"):
 			if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ELOOP) {

@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"bytes"
@@ -12,69 +12,13 @@ import (
 
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
-
-// running starts a container that sleeps until the test ends.
-func running(t testing.TB, n Starter, r Request) *Process {
-	t.Helper()
-	p, err := n.Start(withTimeout(t), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = linux.PidfdSignal(p.PIDFD, unix.SIGKILL)
-		reapAll(t, p)
-	})
-	return p
-}
-
-// execIn runs a command in a container and waits for its end.
-func execIn(t testing.TB, n Starter, c *Process, s *oci.Spec, e oci.Exec, change func(*oci.Process)) (outcome, error) {
-	t.Helper()
-	return execNamed(t, n, "c", c, s, e, change)
-}
-
-func execNamed(t testing.TB, n Starter, name string, c *Process, s *oci.Spec, e oci.Exec, change func(*oci.Process)) (outcome, error) {
-	t.Helper()
-	p, err := oci.ExecProcess(s, e)
-	must(t, err)
-	if change != nil {
-		change(p)
-	}
-	read, write, err := os.Pipe()
-	must(t, err)
-	defer func() { _ = read.Close() }()
-	var born []int
-	made, err := n.Exec(withTimeout(t), ExecRequest{
-		Key: "e", Container: name, PID: c.PID, PIDFD: c.PIDFD, Spec: s, Process: p, Stdout: write, Stderr: write,
-		Born: func(pid int) error { born = append(born, pid); return nil },
-	})
-	_ = write.Close()
-	if err != nil {
-		return outcome{}, err
-	}
-	var from io.Reader = read
-	if made.Console != nil {
-		from = made.Console
-		defer func() { _ = made.Console.Close() }()
-	}
-	var out bytes.Buffer
-	_, err = io.Copy(&out, from)
-	if err != nil && made.Console == nil { // a terminal ends with EIO
-		t.Fatal(err)
-	}
-	if len(born) != 1 || born[0] != made.PID {
-		t.Errorf("Born was told %v, the process is %d", born, made.PID)
-	}
-	status := reap(t, made)
-	reapStage(t)
-	return outcome{status, out.String()}, nil
-}
 
 func TestExec(t *testing.T) {
 	n := newNative(t)
 	s := spec(t, oci.Config{Args: []string{"sleep", "1000"}, Hostname: "h", NoNewPrivileges: true, Env: []string{"A=1"}})
-	c := running(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+	c := running(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
 	t.Run("namespaces", func(t *testing.T) {
 		o, err := execIn(t, n, c, s, oci.Exec{Args: []string{"sh", "-c", "for n in mnt pid ipc uts net cgroup user; do readlink /proc/self/ns/$n; done; hostname; echo $A; cat /proc/1/comm"}}, nil)
 		must(t, err)
@@ -84,8 +28,8 @@ func TestExec(t *testing.T) {
 			must(t, err)
 			want += link + "\n"
 		}
-		if want += "h\n1\nsleep\n"; o.out != want || o.status != 0 {
-			t.Errorf("got %v %q, want %q", o.status, o.out, want)
+		if want += "h\n1\nsleep\n"; o.Out != want || o.Status != 0 {
+			t.Errorf("got %v %q, want %q", o.Status, o.Out, want)
 		}
 	})
 	t.Run("restrictions", func(t *testing.T) {
@@ -93,8 +37,8 @@ func TestExec(t *testing.T) {
 		o, err := execIn(t, n, c, s, oci.Exec{Args: []string{"sh", "-c", show}}, nil)
 		must(t, err)
 		for _, want := range []string{"CapPrm:\t00000000a80425fb\n", "CapBnd:\t00000000a80425fb\n", "CapAmb:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} {
-			if !strings.Contains(o.out, want) {
-				t.Errorf("lacks %q:\n%s", want, o.out)
+			if !strings.Contains(o.Out, want) {
+				t.Errorf("lacks %q:\n%s", want, o.Out)
 			}
 		}
 	})
@@ -103,22 +47,22 @@ func TestExec(t *testing.T) {
 			p.User = oci.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{5, 7}}
 		})
 		must(t, err)
-		if want := "uid=1000(user) gid=1000 groups=5,7\n/tmp\n"; o.out != want {
-			t.Errorf("got %q, want %q", o.out, want)
+		if want := "uid=1000(user) gid=1000 groups=5,7\n/tmp\n"; o.Out != want {
+			t.Errorf("got %q, want %q", o.Out, want)
 		}
 	})
 	t.Run("exit status", func(t *testing.T) {
 		o, err := execIn(t, n, c, s, oci.Exec{Args: []string{"sh", "-c", "exit 7"}}, nil)
 		must(t, err)
-		if o.status.ExitStatus() != 7 {
-			t.Errorf("got %v", o.status)
+		if o.Status.ExitStatus() != 7 {
+			t.Errorf("got %v", o.Status)
 		}
 	})
 	t.Run("terminal", func(t *testing.T) {
 		o, err := execIn(t, n, c, s, oci.Exec{Args: []string{"sh", "-c", "tty; stty size"}, Terminal: true, ConsoleSize: &oci.Box{Height: 30, Width: 90}}, nil)
 		must(t, err)
-		if !strings.HasPrefix(o.out, "/dev/pts/") || !strings.HasSuffix(o.out, "\r\n30 90\r\n") {
-			t.Errorf("got %q", o.out)
+		if !strings.HasPrefix(o.Out, "/dev/pts/") || !strings.HasSuffix(o.Out, "\r\n30 90\r\n") {
+			t.Errorf("got %q", o.Out)
 		}
 	})
 }
@@ -126,7 +70,7 @@ func TestExec(t *testing.T) {
 func TestExecInEndedContainer(t *testing.T) {
 	n := newNative(t)
 	s := spec(t, oci.Config{Args: []string{"sleep", "1000"}})
-	c, err := n.Start(withTimeout(t), Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+	c, err := n.Start(withTimeout(t), starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
 	must(t, err)
 	pidfd, err := linux.PidfdOpen(c.PID)
 	must(t, err)
@@ -136,7 +80,7 @@ func TestExecInEndedContainer(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		p, err := oci.ExecProcess(s, oci.Exec{Args: []string{"true"}, Terminal: terminal})
 		must(t, err)
-		_, err = n.Exec(withTimeout(t), ExecRequest{Key: "e", Container: "c", PID: c.PID, PIDFD: pidfd, Spec: s, Process: p})
+		_, err = n.Exec(withTimeout(t), starter.ExecRequest{Key: "e", Container: "c", PID: c.PID, PIDFD: pidfd, Spec: s, Process: p})
 		if err == nil {
 			t.Fatal("exec in a container that has ended went well")
 		}
@@ -148,7 +92,7 @@ func TestExecInEndedContainer(t *testing.T) {
 func TestTerminal(t *testing.T) {
 	n := newNative(t)
 	s := spec(t, oci.Config{Args: []string{"sh", "-c", "tty; stty size; ls -l /dev/console; read x; echo got $x >/dev/console"}, Terminal: true, ConsoleSize: &oci.Box{Height: 31, Width: 91}})
-	p, err := n.Start(withTimeout(t), Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+	p, err := n.Start(withTimeout(t), starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
 	must(t, err)
 	if p.Console == nil {
 		t.Fatal("no console")
@@ -184,7 +128,7 @@ func TestCommandWords(t *testing.T) {
 		{"script", `exec script: no such file or directory`},
 	} {
 		s := spec(t, oci.Config{Args: []string{c.name}})
-		p, err := n.Start(context.Background(), Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+		p, err := n.Start(context.Background(), starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
 		if err == nil {
 			reap(t, p)
 			t.Errorf("%s: no error", c.name)

@@ -6,29 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
-	"slices"
 	"time"
 
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
-
-// When hooks run.
-func beforePivot(h *oci.Hooks) bool {
-	return len(runtimeHooks(h))+len(h.CreateContainer) > 0
-}
-func beforePivotInside(h *oci.Hooks) bool { return len(h.CreateContainer) > 0 }
-func beforeExec(h *oci.Hooks) bool        { return len(h.StartContainer) > 0 }
-
-func hasHooks(spec *oci.Spec, when func(*oci.Hooks) bool) bool {
-	return spec.Hooks != nil && when(spec.Hooks)
-}
-
-// runtimeHooks are those that run beside the starter before pivot_root. The runtime spec calls prestart deprecated, but it is
-// what most hooks in use are.
-func runtimeHooks(h *oci.Hooks) []oci.Hook {
-	//lint:ignore SA1019 see above
-	return slices.Concat(h.Prestart, h.CreateRuntime)
-}
 
 // hookRun runs the hooks of one start.
 type hookRun struct {
@@ -42,15 +24,15 @@ func newHookRun(n *Native, r Request) *hookRun { return &hookRun{n, r} }
 func (h *hookRun) run(ctx context.Context, word int32, pid int) error {
 	hooks := h.r.Spec.Hooks
 	switch word {
-	case tellMounted:
+	case compile.TellMounted:
 		state := stateOf(h.r, pid, oci.State{Status: oci.StateCreating})
-		for i, hook := range runtimeHooks(hooks) {
+		for i, hook := range compile.RuntimeHooks(hooks) {
 			if err := runHook(ctx, fmt.Sprintf("createRuntime hook %d", i+1), hook, state); err != nil {
 				return err
 			}
 		}
 		return h.inside(ctx, "createContainer", hooks.CreateContainer, state)
-	case tellReady:
+	case compile.TellReady:
 		return h.inside(ctx, "startContainer", hooks.StartContainer, stateOf(h.r, pid, oci.State{Status: oci.StateCreated}))
 	}
 	return nil

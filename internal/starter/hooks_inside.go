@@ -12,37 +12,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hull-pods/hull/internal/birth"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
-
-// compileHook is the program of a hook in the namespaces of a container that is being born: before pivot_root it sees the
-// host's files there, afterwards the container's.
-func compileHook(spec *oci.Spec, hook oci.Hook, facts Facts) (*Birth, error) {
-	ns, err := namespacesOf(spec)
-	if err != nil {
-		return nil, err
-	}
-	c := &compiler{p: birth.New("hook"), spec: spec, facts: facts, userns: ns.user()}
-	c.hide()
-	c.call("join the container's namespaces", linux.SysSetns, c.p.FD(fdContainer), num(ns.fresh|ns.joined))
-	if c.userns {
-		c.becomeRoot()
-	}
-	p := &oci.Process{Args: hook.Args, Env: hook.Env, Cwd: "/"}
-	if len(p.Args) == 0 {
-		p.Args = []string{hook.Path}
-	}
-	c.stdio(p)
-	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
-	c.call("enter /", linux.SysChdir, str("/"))
-	c.fork("fork into the PID namespace", 0)
-	c.session(p)
-	c.p.Tell("say that it will run", birth.Value(int32(tellRunning)))
-	c.call(stepExec, linux.SysExecve, str(hook.Path), birth.Strings(p.Args...), birth.Environ(p.Env...))
-	return &Birth{Program: c.p, Forks: true}, nil
-}
 
 // inside runs hooks in the container's namespaces, one after the other.
 func (h *hookRun) inside(ctx context.Context, what string, hooks []oci.Hook, state oci.State) error {
@@ -87,13 +60,13 @@ func (h *hookRun) one(ctx context.Context, hook oci.Hook, target *os.File, input
 	defer d.end(&err)
 	d.children = true
 	d.clone(bare, order{name: "hull-init"})
-	d.add(fdContainer, target)
-	f := Facts{}
+	d.add(compile.FDContainer, target)
+	f := compile.Facts{}
 	if err := d.stdio(&f, 0, stdin, write, write); err != nil {
 		_ = write.Close()
 		return nil, err
 	}
-	b, err := compileHook(h.r.Spec, hook, f)
+	b, err := compile.Hook(h.r.Spec, hook, f)
 	if err != nil {
 		_ = write.Close()
 		return nil, err

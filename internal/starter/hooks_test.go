@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
 
 // hookScript is a hook on the host that notes when it runs, what state it was given and what it sees.
@@ -30,12 +31,12 @@ func TestHooks(t *testing.T) {
 		Poststop:        []oci.Hook{hookScript(t, dir, "poststop", "true")},
 	}
 	s := spec(t, oci.Config{Args: []string{"cat", "/tmp/state"}, Hostname: "hooked", Hooks: hooks})
-	o, err := run(t, n, Request{Key: "c1", Spec: s, Rootfs: rootfs(t, lower), Bundle: bundle})
+	o, err := run(t, n, starter.Request{Key: "c1", Spec: s, Rootfs: rootfs(t, lower), Bundle: bundle})
 	must(t, err)
 	must(t, n.Delete(t.Context(), "c1"))
 	must(t, n.Delete(t.Context(), "c1"))
-	if !strings.Contains(o.out, `"id":"c1","status":"created"`) || !strings.HasSuffix(o.out, "/bin/hook inside\nhooked\n") {
-		t.Errorf("startContainer hook: %q", o.out)
+	if !strings.Contains(o.Out, `"id":"c1","status":"created"`) || !strings.HasSuffix(o.Out, "/bin/hook inside\nhooked\n") {
+		t.Errorf("startContainer hook: %q", o.Out)
 	}
 	log, err := os.ReadFile(filepath.Join(dir, "log"))
 	must(t, err)
@@ -68,7 +69,7 @@ func TestHookFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := spec(t, oci.Config{Args: []string{"true"}, Hooks: hooks})
-			_, err := run(t, n, Request{Key: "c1", Spec: s, Rootfs: rootfs(t, lower), Bundle: t.TempDir()})
+			_, err := run(t, n, starter.Request{Key: "c1", Spec: s, Rootfs: rootfs(t, lower), Bundle: t.TempDir()})
 			reapStage(t)
 			want := name + " hook 1 /bin/sh"
 			switch name {

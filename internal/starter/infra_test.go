@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"fmt"
@@ -6,32 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
-
-// infra starts an infra process that ends with the test.
-func infra(t testing.TB, n Starter, r InfraRequest) *Process {
-	t.Helper()
-	p, err := n.Infra(withTimeout(t), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = linux.PidfdSignal(p.PIDFD, unix.SIGKILL)
-		reap(t, p)
-	})
-	return p
-}
-
-func nsPath(pid int, name string) string { return fmt.Sprintf("/proc/%d/ns/%s", pid, name) }
 
 func TestInfraHoldsNamespaces(t *testing.T) {
 	n := newNative(t)
 	var born int
-	p := infra(t, n, InfraRequest{
+	p := infra(t, n, starter.InfraRequest{
 		Key: "s", Name: "hull-infra abcd1234 s1", Hostname: "web", Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"},
 		NewIPC: true, NewUTS: true, NewNet: true, Born: func(pid int) error { born = pid; return nil },
 	})
@@ -77,7 +59,7 @@ func TestInfraHoldsNamespaces(t *testing.T) {
 }
 
 // podSpec is a container's that joins an infra process' namespaces.
-func podSpec(t testing.TB, infra *Process, args ...string) *oci.Spec {
+func podSpec(t testing.TB, infra *starter.Process, args ...string) *oci.Spec {
 	t.Helper()
 	ns := oci.Namespaces{Net: oci.Join(nsPath(infra.PID, "net")), IPC: oci.Join(nsPath(infra.PID, "ipc")), UTS: oci.Join(nsPath(infra.PID, "uts"))}
 	return spec(t, oci.Config{Args: args, Namespaces: ns})
@@ -85,10 +67,10 @@ func podSpec(t testing.TB, infra *Process, args ...string) *oci.Spec {
 
 func TestContainerJoinsInfra(t *testing.T) {
 	n := newNative(t)
-	p := infra(t, n, InfraRequest{
+	p := infra(t, n, starter.InfraRequest{
 		Key: "s", Name: "hull-infra", Hostname: "web", Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"}, NewIPC: true, NewUTS: true, NewNet: true,
 	})
-	o, err := run(t, n, Request{
+	o, err := run(t, n, starter.Request{
 		Key: "c", Rootfs: rootfs(t, busyboxRoot(t)),
 		Spec: podSpec(t, p, "sh", "-c", "hostname; cat /proc/sys/kernel/shm_rmid_forced; for n in net ipc uts; do readlink /proc/self/ns/$n; done"),
 	})
@@ -101,20 +83,20 @@ func TestContainerJoinsInfra(t *testing.T) {
 		must(t, err)
 		want += link + "\n"
 	}
-	if o.out != want {
-		t.Errorf("got %q, want %q", o.out, want)
+	if o.Out != want {
+		t.Errorf("got %q, want %q", o.Out, want)
 	}
 }
 
 func TestSharedPIDNamespace(t *testing.T) {
 	n := newNative(t)
 	sharedPID(t, n)
-	n.oldProc = true // as before Linux 6.17
+	n.SetOldProc() // as before Linux 6.17
 	sharedPID(t, n)
 }
 
-func sharedPID(t *testing.T, n *Native) {
-	p := infra(t, n, InfraRequest{Key: "s", Name: "hull-infra x", NewIPC: true, NewUTS: true, NewPID: true, NewNet: true})
+func sharedPID(t *testing.T, n *starter.Native) {
+	p := infra(t, n, starter.InfraRequest{Key: "s", Name: "hull-infra x", NewIPC: true, NewUTS: true, NewPID: true, NewNet: true})
 	s := podSpec(t, p, "sh", "-c", "readlink /proc/self/ns/pid; cat /proc/1/cmdline; echo; ls -d /proc/[0-9]* | wc -l")
 	for i := range s.Linux.Namespaces {
 		if s.Linux.Namespaces[i].Type == oci.PIDNamespace {
@@ -122,14 +104,14 @@ func sharedPID(t *testing.T, n *Native) {
 		}
 	}
 	var born []int
-	o, err := run(t, n, Request{Key: "c", Rootfs: rootfs(t, busyboxRoot(t)), Spec: s, Born: func(pid int) error { born = append(born, pid); return nil }})
+	o, err := run(t, n, starter.Request{Key: "c", Rootfs: rootfs(t, busyboxRoot(t)), Spec: s, Born: func(pid int) error { born = append(born, pid); return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	link, err := os.Readlink(nsPath(p.PID, "pid"))
 	must(t, err)
-	if !strings.HasPrefix(o.out, link+"\nhull-infra x\x00\n") {
-		t.Errorf("got %q, want PID namespace %s with the infra process as its first", o.out, link)
+	if !strings.HasPrefix(o.Out, link+"\nhull-infra x\x00\n") {
+		t.Errorf("got %q, want PID namespace %s with the infra process as its first", o.Out, link)
 	}
 	if len(born) != 1 {
 		t.Errorf("Born was called with %v, want the child alone", born)

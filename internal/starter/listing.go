@@ -1,6 +1,9 @@
 package starter
 
-import "github.com/hull-pods/hull/internal/oci"
+import (
+	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter/compile"
+)
 
 // Listing is the birth of a container as text: the program is compiled again from its spec and what Start returned of the
 // host, as a listing is longer than all else that is kept of a container, and hardly ever asked for. cgroups is how many
@@ -10,16 +13,16 @@ func (n *Native) Listing(spec *oci.Spec, facts Facts, cgroups int) (string, erro
 	if facts.Filter, facts.FilterFlags, err = n.filters.get(spec.Linux.Seccomp); err != nil {
 		return "", err
 	}
-	b, err := Compile(spec, facts, cgroups)
+	b, err := compile.Container(spec, facts, cgroups)
 	if err != nil {
 		return "", err
 	}
 	return b.Program.String(), nil
 }
 
-// InfraListing is the birth of a sandbox's infra process as text. Of the request, what Compile looks at must be as it was.
+// InfraListing is the birth of a sandbox's infra process as text. Of the request, what is compiled must be as it was.
 func (n *Native) InfraListing(r InfraRequest) (string, error) {
-	b, err := CompileInfra(r, Facts{LastCap: n.lastCap, Filter: n.infra})
+	b, err := n.compileInfra(r)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"os"
@@ -10,24 +10,18 @@ import (
 
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
 
 // shell runs a shell script in a container made from c.
-func shell(t testing.TB, n Starter, lower string, c oci.Config, script string) outcome {
+func shell(t testing.TB, n starter.Starter, lower string, c oci.Config, script string) outcome {
 	t.Helper()
 	c.Args = []string{"sh", "-c", script}
-	o, err := run(t, n, Request{Key: "c", Spec: spec(t, c), Rootfs: rootfs(t, lower)})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: spec(t, c), Rootfs: rootfs(t, lower)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
-}
-
-func expect(t testing.TB, o outcome, want string) {
-	t.Helper()
-	if o.out != want || o.status != 0 {
-		t.Errorf("exit %v, output %q, want %q", o.status, o.out, want)
-	}
 }
 
 // hostTmpfs is a mount on the host for a test to share.
@@ -79,7 +73,7 @@ func TestSourcesByDescriptor(t *testing.T) {
 	must(t, err)
 	defer func() { _ = f.Close() }()
 	s := spec(t, oci.Config{Args: []string{"cat", "/etc/f"}, Mounts: []oci.Mount{{Source: "/no/such/file", Destination: "/etc/f"}}})
-	o, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t)), Sources: map[string]*os.File{"/etc/f": f}})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t)), Sources: map[string]*os.File{"/etc/f": f}})
 	must(t, err)
 	expect(t, o, "by descriptor\n")
 }
@@ -111,12 +105,12 @@ func TestPropagation(t *testing.T) {
 				must(t, os.Mkdir(filepath.Join(dir, d), 0o755))
 			}
 			s := spec(t, oci.Config{Privileged: true, Mounts: []oci.Mount{{Source: dir, Destination: "/v", Propagation: c.kind}}, Args: []string{"sleep", "1000"}})
-			p := running(t, n, Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+			p := running(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
 			must(t, unix.Mount("tmpfs", filepath.Join(dir, "in"), "tmpfs", 0, ""))
 			must(t, os.WriteFile(filepath.Join(dir, "in/f"), nil, 0o644))
 			o, err := execIn(t, n, p, s, oci.Exec{Args: []string{"sh", "-c", "mount -t tmpfs x /v/out && touch /v/out/f; test -f /v/in/f"}}, nil)
 			must(t, err)
-			if got := o.status == 0; got != c.in {
+			if got := o.Status == 0; got != c.in {
 				t.Errorf("the container sees the host's mount: %v", got)
 			}
 			_, err = os.Stat(filepath.Join(dir, "out/f"))
@@ -143,8 +137,8 @@ func TestKernelFileSystems(t *testing.T) {
 /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime
 /proc rw,nosuid,nodev,noexec,relatime
 `
-	if !strings.HasPrefix(o.out, want) || !strings.HasSuffix(o.out, "no\nshm\n") || !strings.Contains(o.out, "\n2\n") {
-		t.Errorf("got %q", o.out)
+	if !strings.HasPrefix(o.Out, want) || !strings.HasSuffix(o.Out, "no\nshm\n") || !strings.Contains(o.Out, "\n2\n") {
+		t.Errorf("got %q", o.Out)
 	}
 }
 
@@ -171,12 +165,12 @@ func TestReadonlyRoot(t *testing.T) {
 func TestNoMountOfTheHostIsSeen(t *testing.T) {
 	n := newNative(t)
 	o := shell(t, n, busyboxRoot(t), oci.Config{}, `while read id parent dev root at rest; do echo $at; done </proc/self/mountinfo`)
-	for _, at := range strings.Fields(o.out) {
+	for _, at := range strings.Fields(o.Out) {
 		if at != "/" && !strings.HasPrefix(at, "/proc") && !strings.HasPrefix(at, "/dev") && !strings.HasPrefix(at, "/sys") {
 			t.Errorf("mount on %s", at)
 		}
 	}
-	if strings.Count(o.out, "/\n") != 1 {
-		t.Errorf("roots in %q", o.out)
+	if strings.Count(o.Out, "/\n") != 1 {
+		t.Errorf("roots in %q", o.Out)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hull-pods/hull/internal/birth"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
 // Config of the native starter.
@@ -43,7 +44,7 @@ type Native struct {
 
 // NewNative makes a native starter. Its processes keep living when it is closed.
 func NewNative(cfg Config) (_ *Native, err error) {
-	n := &Native{cfg: cfg, infra: restFilter(linux.Native), poststop: map[string]poststop{}}
+	n := &Native{cfg: cfg, infra: compile.RestFilter(linux.Native), poststop: map[string]poststop{}}
 	defer func() {
 		if err != nil {
 			n.Close()
@@ -125,22 +126,22 @@ func (n *Native) spawner(t template) (*spawner, error) {
 func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 	d := n.delivery("start container " + r.Key)
 	defer d.end(&err)
-	if err := check(r.Spec); err != nil {
+	if err := compile.Check(r.Spec); err != nil {
 		return nil, err
 	}
-	ns, err := namespacesOf(r.Spec)
+	ns, err := compile.NamespacesOf(r.Spec)
 	if err != nil {
 		return nil, err
 	}
 	t := bare
 	switch {
-	case hasHooks(r.Spec, beforePivotInside):
+	case compile.WantsHost(r.Spec):
 		t = hostTree
-	case ns.user():
+	case ns.User():
 		t = visible
 	}
-	o := order{name: "hull-init", flags: ns.first()}
-	if ns.fresh&unix.CLONE_NEWUSER != 0 {
+	o := order{name: "hull-init", flags: ns.First()}
+	if ns.Fresh&unix.CLONE_NEWUSER != 0 {
 		o.uidMappings, o.gidMappings = r.Spec.Linux.UIDMappings, r.Spec.Linux.GIDMappings
 	}
 	d.clone(t, o)
@@ -148,7 +149,7 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := Compile(r.Spec, facts, len(r.Cgroups))
+	b, err := compile.Container(r.Spec, facts, len(r.Cgroups))
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +173,7 @@ func (n *Native) Exec(ctx context.Context, r ExecRequest) (_ *Process, err error
 	if err != nil {
 		return nil, err
 	}
-	b, err := CompileExec(r.Spec, r.Process, facts, len(r.Cgroups))
+	b, err := compile.Exec(r.Spec, r.Process, facts, len(r.Cgroups))
 	if err != nil {
 		return nil, err
 	}
@@ -193,12 +194,34 @@ func (n *Native) Infra(ctx context.Context, r InfraRequest) (_ *Process, err err
 	}
 	d.clone(t, order{name: r.Name, flags: infraFlags(r), uidMappings: r.UIDMappings, gidMappings: r.GIDMappings})
 	d.addAll(r.Cgroups)
-	b, err := CompileInfra(r, Facts{LastCap: n.lastCap, Filter: n.infra})
+	b, err := n.compileInfra(r)
 	if err != nil {
 		return nil, err
 	}
 	d.born = r.Born
 	return d.run(ctx, b, &oci.Process{OOMScoreAdj: &r.OOMScoreAdj})
+}
+
+func (n *Native) compileInfra(r InfraRequest) (*compile.Birth, error) {
+	return compile.Infra(compile.Sandbox{
+		Flags: infraFlags(r), Hostname: r.Hostname, Sysctls: r.Sysctls, UIDMappings: r.UIDMappings, GIDMappings: r.GIDMappings,
+	}, Facts{LastCap: n.lastCap, Filter: n.infra}, len(r.Cgroups))
+}
+
+func infraFlags(r InfraRequest) uintptr {
+	flags := uintptr(unix.CLONE_NEWNS)
+	for _, n := range []struct {
+		wanted bool
+		flag   uintptr
+	}{
+		{r.NewNet, unix.CLONE_NEWNET}, {r.NewIPC, unix.CLONE_NEWIPC}, {r.NewUTS, unix.CLONE_NEWUTS}, {r.NewPID, unix.CLONE_NEWPID},
+		{len(r.UIDMappings) > 0, unix.CLONE_NEWUSER},
+	} {
+		if n.wanted {
+			flags |= n.flag
+		}
+	}
+	return flags
 }
 
 const maxName = 100

@@ -13,13 +13,14 @@ import (
 
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
 // prepare opens and makes what a container's program needs: namespaces to join, detached mounts, mount points in the
 // root, which no process has yet.
-func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
-	f := Facts{LastCap: n.lastCap, OldProc: n.oldProc, Unified: len(n.cgroups) == 0, Files: map[string]bool{}, Targets: map[string]string{}}
-	d.add(fdRootfs, r.Rootfs)
+func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile.Facts, error) {
+	f := compile.Facts{LastCap: n.lastCap, OldProc: n.oldProc, Unified: len(n.cgroups) == 0, Files: map[string]bool{}, Targets: map[string]string{}}
+	d.add(compile.FDRootfs, r.Rootfs)
 	if r.Spec.Hooks != nil {
 		if err := writeBundle(r, &f); err != nil {
 			return f, err
@@ -41,17 +42,17 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 	}
 	owner := rootOf(r.Spec)
 	var covered []string
-	for _, m := range mountOrder(r.Spec.Mounts) {
-		o, err := parseOptions(m)
+	for _, m := range compile.MountOrder(r.Spec.Mounts) {
+		o, err := compile.ParseOptions(m)
 		if err != nil {
 			return f, err
 		}
-		if o.bind {
+		if o.Bind {
 			if f.Files[m.Destination], err = d.bind(withMappings(m, r.Spec), o, r.Sources[m.Destination]); err != nil {
 				return f, err
 			}
 		}
-		if m.Type == "cgroup" && !o.bind {
+		if m.Type == "cgroup" && !o.Bind {
 			if f.Cgroups, err = n.ownCgroups(d, r.Cgroups); err != nil {
 				return f, err
 			}
@@ -60,7 +61,7 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 		if err != nil {
 			return f, err
 		}
-		if at != inside(m.Destination) {
+		if at != compile.Inside(m.Destination) {
 			f.Targets[m.Destination] = at
 		}
 		covered = append(covered, at)
@@ -69,18 +70,18 @@ func (n *Native) prepare(d *delivery, r Request, ns namespaces) (Facts, error) {
 }
 
 // rest prepares what comes after the mounts: device nodes for user namespaces, masks, the working directory.
-func (d *delivery) rest(r Request, ns namespaces, owner rootUser, covered []string) error {
-	if ns.user() {
+func (d *delivery) rest(r Request, ns compile.Namespaces, owner rootUser, covered []string) error {
+	if ns.User() {
 		if err := d.devices(r.Spec); err != nil {
 			return err
 		}
 	}
-	if !under2("dev", covered) || bindAt(r.Spec, "dev") {
+	if !within("dev", covered) || bindAt(r.Spec, "dev") {
 		if err := d.nulls(len(r.Spec.Linux.MaskedPaths)); err != nil {
 			return err
 		}
 	}
-	if cwd := r.Spec.Process.Cwd; inside(cwd) != "" {
+	if cwd := r.Spec.Process.Cwd; compile.Inside(cwd) != "" {
 		if _, err := owner.target(r.Rootfs, cwd, true, covered); err != nil {
 			return fmt.Errorf("make working directory %s: %w", cwd, err)
 		}
@@ -88,9 +89,9 @@ func (d *delivery) rest(r Request, ns namespaces, owner rootUser, covered []stri
 	return nil
 }
 
-func under2(p string, dirs []string) bool {
+func within(p string, dirs []string) bool {
 	for _, dir := range dirs {
-		if under(p, dir) {
+		if compile.Under(p, dir) {
 			return true
 		}
 	}
@@ -99,7 +100,7 @@ func under2(p string, dirs []string) bool {
 
 func bindAt(spec *oci.Spec, p string) bool {
 	for _, m := range spec.Mounts {
-		if inside(m.Destination) == p && m.Type != "tmpfs" {
+		if compile.Inside(m.Destination) == p && m.Type != "tmpfs" {
 			return true
 		}
 	}
@@ -126,29 +127,29 @@ func hostID(mappings []oci.LinuxIDMapping, id uint32) int {
 func (u rootUser) target(root *os.File, p string, dir bool, covered []string) (string, error) {
 	return linux.MakeTarget(root, linux.Target{
 		Path: p, Dir: dir, UID: u.uid, GID: u.gid,
-		Covered: func(p string) bool { return under2(p, covered) },
+		Covered: func(p string) bool { return within(p, covered) },
 	})
 }
 
 // stdio names the streams that the caller gave, and gives those that are pipes to the process' user, so that it can open
 // /dev/stdout again.
-func (d *delivery) stdio(f *Facts, user int, files ...*os.File) error {
+func (d *delivery) stdio(f *compile.Facts, user int, files ...*os.File) error {
 	given := []*bool{&f.Stdin, &f.Stdout, &f.Stderr}
 	for i, file := range files {
 		if file == nil {
 			continue
 		}
-		d.add(stdioNames[i], file)
+		d.add(compile.StdioNames[i], file)
 		*given[i] = true
 		var st unix.Stat_t
 		if err := unix.Fstat(int(file.Fd()), &st); err != nil {
-			return fmt.Errorf("look at %s: %w", stdioNames[i], err)
+			return fmt.Errorf("look at %s: %w", compile.StdioNames[i], err)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFIFO || int(st.Uid) == user {
 			continue
 		}
 		if err := unix.Fchown(int(file.Fd()), user, -1); err != nil {
-			return fmt.Errorf("give %s to the process' user: %w", stdioNames[i], err)
+			return fmt.Errorf("give %s to the process' user: %w", compile.StdioNames[i], err)
 		}
 	}
 	return nil
@@ -164,26 +165,17 @@ func (d *delivery) namespaces(spec *oci.Spec) error {
 		if err != nil {
 			return fmt.Errorf("open %s namespace %s: %w", ns.Type, ns.Path, err)
 		}
-		d.keep(fdNamespace(ns.Type), os.NewFile(uintptr(fd), ns.Path))
+		d.keep(compile.FDNamespace(ns.Type), os.NewFile(uintptr(fd), ns.Path))
 		kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
-		if err != nil || uintptr(kind) != flagOf(ns.Type) {
+		if err != nil || uintptr(kind) != compile.Flag(ns.Type) {
 			return invalid("%s is no %s namespace", ns.Path, ns.Type)
 		}
 	}
 	return nil
 }
 
-func flagOf(t oci.LinuxNamespaceType) uintptr {
-	for _, known := range namespaceFlags {
-		if known.kind == t {
-			return known.flag
-		}
-	}
-	return 0
-}
-
 // bind makes the detached mount of a source. It tells whether the source is something else than a directory.
-func (d *delivery) bind(m oci.SpecMount, o options, source *os.File) (file bool, err error) {
+func (d *delivery) bind(m oci.SpecMount, o compile.Options, source *os.File) (file bool, err error) {
 	if source == nil {
 		if source, err = linux.OpenSource(m.Source); err != nil {
 			return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
@@ -194,12 +186,12 @@ func (d *delivery) bind(m oci.SpecMount, o options, source *os.File) (file bool,
 	if err := unix.Fstat(int(source.Fd()), &st); err != nil {
 		return false, fmt.Errorf("mount on %s: look at %s: %w", m.Destination, m.Source, err)
 	}
-	tree, err := linux.CloneTree(source, o.recursive)
+	tree, err := linux.CloneTree(source, o.Recursive)
 	if err != nil {
 		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
 	}
-	d.keep(fdMount(m.Destination), tree)
-	if o.idmap {
+	d.keep(compile.FDMount(m.Destination), tree)
+	if o.IDMap {
 		if err := d.idmap(m, o, tree); err != nil {
 			return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
 		}
@@ -219,24 +211,24 @@ func withMappings(m oci.SpecMount, spec *oci.Spec) oci.SpecMount {
 }
 
 // idmap makes the owners in a mount those of a user namespace with the mount's mappings.
-func (d *delivery) idmap(m oci.SpecMount, o options, tree *os.File) error {
+func (d *delivery) idmap(m oci.SpecMount, o compile.Options, tree *os.File) error {
 	userns, err := d.n.userNamespace(m.UIDMappings, m.GIDMappings)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = userns.Close() }()
-	return linux.SetMount(tree, o.idmapBelow, linux.Attributes{IDMap: userns})
+	return linux.SetMount(tree, o.IDMapBelow, linux.Attributes{IDMap: userns})
 }
 
 // setBind gives a bind mount its flags and propagation. A mount is the container's alone unless it asks for more.
-func setBind(tree *os.File, o options) error {
-	below := o.below
-	below.Propagation = o.propagationBelow
-	if o.propagation|o.propagationBelow == 0 {
+func setBind(tree *os.File, o compile.Options) error {
+	below := o.Below
+	below.Propagation = o.PropagationBelow
+	if o.Propagation|o.PropagationBelow == 0 {
 		below.Propagation = unix.MS_PRIVATE
 	}
-	own := o.own
-	own.Propagation = o.propagation
+	own := o.Own
+	own.Propagation = o.Propagation
 	if err := linux.SetMount(tree, true, below); err != nil {
 		return err
 	}
@@ -245,7 +237,7 @@ func setBind(tree *os.File, o options) error {
 
 // devices makes detached mounts of the host's device nodes, for a container that may make none.
 func (d *delivery) devices(spec *oci.Spec) error {
-	for _, dev := range devicesOf(spec) {
+	for _, dev := range compile.DevicesOf(spec) {
 		if dev.Type == "p" {
 			continue
 		}
@@ -261,7 +253,7 @@ func (d *delivery) devices(spec *oci.Spec) error {
 		if err != nil {
 			return fmt.Errorf("device %s: %w", dev.Path, err)
 		}
-		d.keep(fdDevice(dev.Path), tree)
+		d.keep(compile.FDDevice(dev.Path), tree)
 	}
 	return nil
 }
@@ -271,7 +263,7 @@ func checkDevice(f *os.File, dev oci.LinuxDevice) error {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fmt.Errorf("device %s: %w", dev.Path, err)
 	}
-	if st.Mode&unix.S_IFMT != nodeType(dev.Type) || st.Rdev != unix.Mkdev(uint32(dev.Major), uint32(dev.Minor)) {
+	if st.Mode&unix.S_IFMT != compile.NodeType(dev.Type) || st.Rdev != unix.Mkdev(uint32(dev.Major), uint32(dev.Minor)) {
 		return fmt.Errorf("device %s: the host's is another than %s %d:%d", dev.Path, dev.Type, dev.Major, dev.Minor)
 	}
 	return nil
@@ -284,7 +276,7 @@ func (d *delivery) nulls(count int) error {
 		if err != nil {
 			return err
 		}
-		d.keep(fdNull(i+1), tree)
+		d.keep(compile.FDNull(i+1), tree)
 	}
 	return nil
 }
@@ -317,7 +309,7 @@ func (n *Native) readLastCap() (int, error) {
 
 // hierarchy is a version 1 cgroup hierarchy of the host.
 type hierarchy struct {
-	Hierarchy
+	compile.Hierarchy
 	mountpoint string
 }
 
@@ -334,7 +326,7 @@ func (n *Native) hierarchies() ([]hierarchy, error) {
 		if !ok || len(fields) < 5 || len(options) < 3 || options[0] != "cgroup" {
 			continue
 		}
-		h := hierarchy{mountpoint: fields[4], Hierarchy: Hierarchy{Name: path.Base(fields[4])}}
+		h := hierarchy{mountpoint: fields[4], Hierarchy: compile.Hierarchy{Name: path.Base(fields[4])}}
 		for _, o := range strings.Split(options[2], ",") {
 			if strings.Contains(h.Name, ",") && strings.Contains(","+h.Name+",", ","+o+",") {
 				h.Controllers = append(h.Controllers, o)
@@ -346,12 +338,12 @@ func (n *Native) hierarchies() ([]hierarchy, error) {
 }
 
 // ownCgroups makes detached mounts of the container's own cgroups, which are where its cgroup files are.
-func (n *Native) ownCgroups(d *delivery, files []*os.File) ([]Hierarchy, error) {
-	var all []Hierarchy
+func (n *Native) ownCgroups(d *delivery, files []*os.File) ([]compile.Hierarchy, error) {
+	var all []compile.Hierarchy
 	for _, h := range n.cgroups {
 		for _, f := range files {
 			dir := filepath.Dir(f.Name())
-			if !under(dir, h.mountpoint) {
+			if !compile.Under(dir, h.mountpoint) {
 				continue
 			}
 			source, err := linux.OpenSource(dir)
@@ -363,7 +355,7 @@ func (n *Native) ownCgroups(d *delivery, files []*os.File) ([]Hierarchy, error) 
 			if err != nil {
 				return nil, fmt.Errorf("mount cgroup %s: %w", h.Name, err)
 			}
-			d.keep(fdHierarchy(h.Name), tree)
+			d.keep(compile.FDHierarchy(h.Name), tree)
 			all = append(all, h.Hierarchy)
 			break
 		}

@@ -8,15 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
 // prepareExec opens what a further process needs.
-func (n *Native) prepareExec(d *delivery, r ExecRequest) (Facts, error) {
-	f := Facts{LastCap: n.lastCap}
+func (n *Native) prepareExec(d *delivery, r ExecRequest) (compile.Facts, error) {
+	f := compile.Facts{LastCap: n.lastCap}
 	if r.Spec == nil || r.Spec.Linux == nil || r.Process == nil {
 		return f, invalid("exec without a spec or a process")
 	}
-	d.add(fdContainer, r.PIDFD)
+	d.add(compile.FDContainer, r.PIDFD)
 	d.addAll(r.Cgroups)
 	var err error
 	if !r.Process.Terminal {
@@ -55,7 +56,7 @@ func (n *Native) execTerminal(d *delivery, r ExecRequest) error {
 		return err
 	}
 	d.console = master
-	d.keep(fdTerminal, slave)
+	d.keep(compile.FDTerminal, slave)
 	if s := r.Process.ConsoleSize; s != nil {
 		size := unix.Winsize{Row: uint16(s.Height), Col: uint16(s.Width)}
 		if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size); err != nil {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
 // Starter makes processes: containers, further processes in them, and the infra process of a sandbox.
@@ -74,6 +76,9 @@ type InfraRequest struct {
 	Born        func(pid int) error
 }
 
+// Facts is what a compilation takes from the host.
+type Facts = compile.Facts
+
 // Process is what a start has made.
 type Process struct {
 	PID     int
@@ -109,3 +114,7 @@ func (e *CommandError) Unwrap() error { return e.Errno }
 
 // errDied is in the error of a start whose process ended before its execve, by no fault that it could name.
 var errDied = errors.New("the process was killed before it ran its command")
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), errdefs.ErrInvalidArgument)
+}

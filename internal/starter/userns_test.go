@@ -1,4 +1,4 @@
-package starter
+package starter_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
 
 const mappedRoot = 200000
@@ -22,9 +23,9 @@ func specMappings() []oci.LinuxIDMapping {
 }
 
 // mappedRootfs is an overlay for a user namespace: its layer is mapped, and its upper directory the mapped root's.
-func mappedRootfs(t testing.TB, n *Native, lower string) *os.File {
+func mappedRootfs(t testing.TB, n *starter.Native, lower string) *os.File {
 	t.Helper()
-	userns, err := n.userNamespace(specMappings(), specMappings())
+	userns, err := n.UserNamespace(specMappings(), specMappings())
 	must(t, err)
 	defer func() { _ = userns.Close() }()
 	source, err := linux.OpenSource(lower)
@@ -59,7 +60,7 @@ func TestUserNamespace(t *testing.T) {
 			ls /sys/firmware | wc -l; wc -c </proc/interrupts; echo 1 2>/dev/null >/proc/sys/kernel/panic || echo refused`},
 	}
 	s := spec(t, c)
-	o, err := run(t, n, Request{Key: "c", Spec: s, Rootfs: mappedRootfs(t, n, lower)})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: mappedRootfs(t, n, lower)})
 	must(t, err)
 	expect(t, o, fmt.Sprintf("0\n0\n 0 %d 65536\n0\n0\n0\nnull\n0\n0\nrefused\n", mappedRoot))
 	var st unix.Stat_t
@@ -71,13 +72,13 @@ func TestUserNamespace(t *testing.T) {
 
 func TestUserNamespaceOfAPod(t *testing.T) {
 	n := newNative(t)
-	p := infra(t, n, InfraRequest{
+	p := infra(t, n, starter.InfraRequest{
 		Key: "s", Name: "hull-infra", Hostname: "mapped", NewIPC: true, NewUTS: true, NewNet: true, NewPID: true,
 		UIDMappings: specMappings(), GIDMappings: specMappings(), Sysctls: map[string]string{"net.ipv4.ip_unprivileged_port_start": "80"},
 	})
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
 	must(t, err)
-	if want := fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\n", mappedRoot+nobody); !strings.Contains(string(status), want) {
+	if want := fmt.Sprintf("Uid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\n", mappedRoot+65534); !strings.Contains(string(status), want) {
 		t.Errorf("the infra process' user: want %q in\n%s", want, status)
 	}
 	for _, sharePID := range []bool{false, true} {
@@ -91,7 +92,7 @@ func TestUserNamespaceOfAPod(t *testing.T) {
 			}
 			s := spec(t, oci.Config{UIDMappings: mappings, GIDMappings: mappings, Namespaces: ns, Args: []string{"sleep", "1000"}, NoNewPrivileges: true})
 			var born []int
-			c := running(t, n, Request{Key: "c", Spec: s, Rootfs: mappedRootfs(t, n, busyboxRoot(t)), Born: func(pid int) error { born = append(born, pid); return nil }})
+			c := running(t, n, starter.Request{Key: "c", Spec: s, Rootfs: mappedRootfs(t, n, busyboxRoot(t)), Born: func(pid int) error { born = append(born, pid); return nil }})
 			if len(born) != 1 || born[0] != c.PID {
 				t.Errorf("Born was told %v, the process is %d", born, c.PID)
 			}

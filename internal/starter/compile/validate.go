@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"path"
@@ -6,8 +6,8 @@ import (
 	"github.com/hull-pods/hull/internal/oci"
 )
 
-// check refuses what the native starter does not do: nothing of a spec is passed over in silence.
-func check(spec *oci.Spec) error {
+// Check refuses what the native starter does not do: nothing of a spec is passed over in silence.
+func Check(spec *oci.Spec) error {
 	switch l := spec.Linux; {
 	case spec.Process == nil:
 		return invalid("the spec has no process")

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"golang.org/x/sys/unix"
@@ -11,24 +11,32 @@ import (
 // nobody is who the infra process is.
 const nobody = 65534
 
-// CompileInfra is the program of a sandbox's infra process: it sets up the namespaces that it was cloned into, gives up
+// Sandbox is what an infra process sets up.
+type Sandbox struct {
+	Flags                    uintptr // of its clone: the namespaces that are its own
+	Hostname                 string
+	Sysctls                  map[string]string
+	UIDMappings, GIDMappings []oci.LinuxIDMapping // of a user namespace of its own
+}
+
+// Infra is the program of a sandbox's infra process: it sets up the namespaces that it was cloned into, gives up
 // every right that it has, and rests. Its root is the empty one that every program starts in.
-func CompileInfra(r InfraRequest, facts Facts) (*Birth, error) {
+func Infra(s Sandbox, facts Facts, cgroups int) (*Birth, error) {
 	c := &compiler{p: birth.New("infra"), facts: facts, spec: &oci.Spec{Linux: &oci.Linux{}}}
-	b := &Birth{Program: c.p, Flags: infraFlags(r)}
-	c.joinCgroups(len(r.Cgroups))
+	b := &Birth{Program: c.p, Flags: s.Flags}
+	c.joinCgroups(cgroups)
 	c.call("enter /", linux.SysChdir, str("/"))
-	if r.NewUTS && r.Hostname != "" {
-		c.hostname(r.Hostname)
+	if s.Flags&unix.CLONE_NEWUTS != 0 && s.Hostname != "" {
+		c.hostname(s.Hostname)
 	}
-	if err := c.sysctls(r.Sysctls); err != nil {
+	if err := c.sysctls(s.Sysctls); err != nil {
 		return nil, err
 	}
 	c.call("name itself", linux.SysPrctl, num(unix.PR_SET_NAME), str("hull-infra"))
 	c.call("begin a session", linux.SysSetsid)
 	c.call("take a keyring of its own", linux.SysKeyctl, num(unix.KEYCTL_JOIN_SESSION_KEYRING), num(0)).Allow(unix.ENOSYS, unix.EDQUOT)
 	id := uint32(nobody)
-	if len(r.UIDMappings) > 0 && (!maps(r.UIDMappings, nobody) || !maps(r.GIDMappings, nobody)) {
+	if len(s.UIDMappings) > 0 && (!maps(s.UIDMappings, nobody) || !maps(s.GIDMappings, nobody)) {
 		id = 0
 	}
 	c.user(&oci.Process{User: oci.User{UID: id, GID: id}}, capabilitySets{})
@@ -40,22 +48,6 @@ func CompileInfra(r InfraRequest, facts Facts) (*Birth, error) {
 	return b, nil
 }
 
-func infraFlags(r InfraRequest) uintptr {
-	flags := uintptr(unix.CLONE_NEWNS)
-	for _, n := range []struct {
-		wanted bool
-		flag   uintptr
-	}{
-		{r.NewNet, unix.CLONE_NEWNET}, {r.NewIPC, unix.CLONE_NEWIPC}, {r.NewUTS, unix.CLONE_NEWUTS}, {r.NewPID, unix.CLONE_NEWPID},
-		{len(r.UIDMappings) > 0, unix.CLONE_NEWUSER},
-	} {
-		if n.wanted {
-			flags |= n.flag
-		}
-	}
-	return flags
-}
-
 func maps(mappings []oci.LinuxIDMapping, id uint32) bool {
 	for _, m := range mappings {
 		if id >= m.ContainerID && uint64(id) < uint64(m.ContainerID)+uint64(m.Size) {
@@ -65,8 +57,8 @@ func maps(mappings []oci.LinuxIDMapping, id uint32) bool {
 	return false
 }
 
-// restFilter lets a process at rest make its few calls; any other kills it.
-func restFilter(arch linux.Arch) []unix.SockFilter {
+// RestFilter lets a process at rest make its few calls; any other kills it.
+func RestFilter(arch linux.Arch) []unix.SockFilter {
 	const archOffset, nrOffset = 4, 0
 	audit := uint32(unix.AUDIT_ARCH_X86_64)
 	if arch == linux.ARM64 {

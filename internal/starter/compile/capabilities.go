@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import "github.com/hull-pods/hull/internal/oci"
 

@@ -1,4 +1,4 @@
-package starter
+package program
 
 import (
 	"errors"

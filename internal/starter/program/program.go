@@ -1,4 +1,5 @@
-package starter
+// Package program is the starter that has an OCI program, such as runc, make containers from the same spec as the native one.
+package program
 
 import (
 	"bufio"
@@ -17,17 +18,19 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/starter"
 )
 
-// ProgramConfig of a starter that runs an OCI program.
-type ProgramConfig struct {
+// Config of the starter.
+type Config struct {
 	Path  string // of the program: runc, crun
 	State string // a directory for the program's own state
 	Log   *slog.Logger
-	Infra Starter // makes infra processes: those are Hull's own, whatever makes the containers
+	Infra starter.Starter // makes infra processes: those are Hull's own, whatever makes the containers
 }
 
 // Program is the starter that has an OCI program, such as runc, make containers.
@@ -42,11 +45,11 @@ type ProgramConfig struct {
 // If hulld dies between create and start, the container waits for ever; whoever recovers finds it by its record, or, where
 // that was not made, in the program's own state, from which Delete removes it.
 type Program struct {
-	cfg ProgramConfig
+	cfg Config
 }
 
-// NewOCI makes a starter of an OCI program. Containers become children of the nearest subreaper above this process.
-func NewOCI(cfg ProgramConfig) (*Program, error) {
+// New makes a starter of an OCI program. Containers become children of the nearest subreaper above this process.
+func New(cfg Config) (*Program, error) {
 	path, err := exec.LookPath(cfg.Path)
 	if err != nil {
 		return nil, fmt.Errorf("OCI program: %w", err)
@@ -59,14 +62,14 @@ func NewOCI(cfg ProgramConfig) (*Program, error) {
 }
 
 // Infra has the native starter make the infra process.
-func (p *Program) Infra(ctx context.Context, r InfraRequest) (*Process, error) {
+func (p *Program) Infra(ctx context.Context, r starter.InfraRequest) (*starter.Process, error) {
 	return p.cfg.Infra.Infra(ctx, r)
 }
 
 // Start makes a container with the program's create and start.
-func (p *Program) Start(ctx context.Context, r Request) (_ *Process, err error) {
+func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Process, err error) {
 	if r.Bundle == "" {
-		return nil, invalid("start container %s: no bundle directory", r.Key)
+		return nil, fmt.Errorf("start container %s: no bundle directory: %w", r.Key, errdefs.ErrInvalidArgument)
 	}
 	b := &bundle{dir: r.Bundle}
 	// The container has all in its own mount namespace once it is created.
@@ -96,7 +99,7 @@ func (p *Program) Start(ctx context.Context, r Request) (_ *Process, err error) 
 	return made, nil
 }
 
-func (p *Program) create(ctx context.Context, r Request) (*Process, error) {
+func (p *Program) create(ctx context.Context, r starter.Request) (*starter.Process, error) {
 	pidFile := filepath.Join(r.Bundle, "pid")
 	args := []string{"create", "--bundle", r.Bundle, "--pid-file", pidFile}
 	stdio := []*os.File{r.Stdin, r.Stdout, r.Stderr}
@@ -128,7 +131,7 @@ func (p *Program) create(ctx context.Context, r Request) (*Process, error) {
 
 // Exec makes a further process with the program's exec. The process runs already when Born is told of it: the program gives
 // no earlier chance.
-func (p *Program) Exec(ctx context.Context, r ExecRequest) (_ *Process, err error) {
+func (p *Program) Exec(ctx context.Context, r starter.ExecRequest) (_ *starter.Process, err error) {
 	dir, err := os.MkdirTemp(p.cfg.State, "exec")
 	if err != nil {
 		return nil, fmt.Errorf("exec in container %s: %w", r.Container, err)
@@ -147,7 +150,7 @@ func (p *Program) Exec(ctx context.Context, r ExecRequest) (_ *Process, err erro
 	return made, nil
 }
 
-func (p *Program) exec(ctx context.Context, r ExecRequest, dir string) (*Process, error) {
+func (p *Program) exec(ctx context.Context, r starter.ExecRequest, dir string) (*starter.Process, error) {
 	data, err := json.Marshal(r.Process)
 	if err != nil {
 		return nil, fmt.Errorf("encode the process: %w", err)
@@ -191,7 +194,7 @@ func (p *Program) Delete(ctx context.Context, id string) error {
 
 // made is the process that a PID file names. It may have ended and been reaped by now; its descriptor then is that of the
 // program's own process, which has ended too and tells nothing else.
-func (p *Program) made(pidFile string, console *consoleSocket, pidfd *os.File) (*Process, error) {
+func (p *Program) made(pidFile string, console *consoleSocket, pidfd *os.File) (*starter.Process, error) {
 	data, err := os.ReadFile(pidFile)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the PID file: %w", err), pidfd.Close())
@@ -206,7 +209,7 @@ func (p *Program) made(pidFile string, console *consoleSocket, pidfd *os.File) (
 	} else if !errors.Is(err, unix.ESRCH) {
 		return nil, errors.Join(err, pidfd.Close())
 	}
-	made := &Process{PID: pid, PIDFD: pidfd}
+	made := &starter.Process{PID: pid, PIDFD: pidfd}
 	if console != nil {
 		if made.Console, err = console.receive(); err != nil {
 			closeProcess(made)
@@ -216,7 +219,7 @@ func (p *Program) made(pidFile string, console *consoleSocket, pidfd *os.File) (
 	return made, nil
 }
 
-func closeProcess(p *Process) {
+func closeProcess(p *starter.Process) {
 	_ = p.PIDFD.Close()
 	if p.Console != nil {
 		_ = p.Console.Close()
@@ -302,7 +305,7 @@ func programError(words string) error {
 			errno = e
 		}
 	}
-	return &CommandError{Name: m[1], Reason: m[2], Errno: errno}
+	return &starter.CommandError{Name: m[1], Reason: m[2], Errno: errno}
 }
 
 // joinFromOutside puts a process into cgroups by their files, where the program was not told of them.

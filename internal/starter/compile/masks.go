@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"slices"
@@ -45,7 +45,7 @@ func (c *compiler) maskedPaths() {
 // as pivot_root takes names, and no descriptors.
 func (c *compiler) hiddenByOldRoot() string {
 	const firmware = "/sys/firmware"
-	base, _, ok := c.within(inside(firmware))
+	base, _, ok := c.within(Inside(firmware))
 	if c.emptyRoot && ok && base.fresh && base.path == "sys" && slices.Contains(c.spec.Linux.MaskedPaths, firmware) {
 		return firmware
 	}
@@ -67,7 +67,7 @@ func (c *compiler) emptyMount(p string) birth.Arg {
 func (c *compiler) nullMount(p string) birth.Arg {
 	if c.null == nil {
 		c.nulls++
-		return c.p.FD(fdNull(c.nulls))
+		return c.p.FD(FDNull(c.nulls))
 	}
 	return c.call("copy the null device for "+p, linux.SysOpenTree, c.null, str(""), num(cloneFD))
 }

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"golang.org/x/sys/unix"
@@ -23,84 +23,92 @@ var namespaceFlags = []struct {
 	{oci.MountNamespace, unix.CLONE_NEWNS},
 }
 
-// namespaces of a spec: those to make, those to join; the host's are in neither.
-type namespaces struct {
-	fresh, joined uintptr
+// Namespaces of a spec: those to make, those to join; the host's are in neither.
+type Namespaces struct {
+	Fresh, Joined uintptr
 }
 
-func namespacesOf(spec *oci.Spec) (namespaces, error) {
-	var ns namespaces
+// NamespacesOf reads a spec's namespaces.
+func NamespacesOf(spec *oci.Spec) (Namespaces, error) {
+	var ns Namespaces
 	for _, n := range spec.Linux.Namespaces {
-		flag := uintptr(0)
-		for _, known := range namespaceFlags {
-			if known.kind == n.Type {
-				flag = known.flag
-			}
-		}
+		flag := Flag(n.Type)
 		switch {
 		case flag == 0:
 			return ns, unsupported("%s namespace", n.Type)
-		case (ns.fresh|ns.joined)&flag != 0:
+		case (ns.Fresh|ns.Joined)&flag != 0:
 			return ns, invalid("the %s namespace is given twice", n.Type)
 		case n.Path != "":
-			ns.joined |= flag
+			ns.Joined |= flag
 		default:
-			ns.fresh |= flag
+			ns.Fresh |= flag
 		}
 	}
 	switch {
-	case ns.joined&(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP) != 0:
+	case ns.Joined&(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP) != 0:
 		return ns, unsupported("joining a mount or cgroup namespace at a path")
-	case ns.fresh&unix.CLONE_NEWNS == 0:
+	case ns.Fresh&unix.CLONE_NEWNS == 0:
 		return ns, unsupported("a container without a mount namespace of its own")
-	case ns.fresh&unix.CLONE_NEWUSER != 0 && (len(spec.Linux.UIDMappings) == 0 || len(spec.Linux.GIDMappings) == 0):
+	case ns.Fresh&unix.CLONE_NEWUSER != 0 && (len(spec.Linux.UIDMappings) == 0 || len(spec.Linux.GIDMappings) == 0):
 		return ns, invalid("a new user namespace needs mappings of user and group IDs")
 	}
 	return ns, nil
 }
 
-func (ns namespaces) listed(flag uintptr) bool { return (ns.fresh|ns.joined)&flag != 0 }
-func (ns namespaces) user() bool               { return ns.listed(unix.CLONE_NEWUSER) }
+// Flag is the flag for clone of a kind of namespace.
+func Flag(kind oci.LinuxNamespaceType) uintptr {
+	for _, known := range namespaceFlags {
+		if known.kind == kind {
+			return known.flag
+		}
+	}
+	return 0
+}
+
+func (ns Namespaces) listed(flag uintptr) bool { return (ns.Fresh|ns.Joined)&flag != 0 }
+
+// User tells whether there is a user namespace but the host's.
+func (ns Namespaces) User() bool { return ns.listed(unix.CLONE_NEWUSER) }
 
 // early tells that the other namespaces are made after the user namespace that the process joins, as that must own them.
-func (ns namespaces) early() bool {
-	return ns.joined&unix.CLONE_NEWUSER != 0 && ns.fresh&^unix.CLONE_NEWCGROUP != 0
+func (ns Namespaces) early() bool {
+	return ns.Joined&unix.CLONE_NEWUSER != 0 && ns.Fresh&^unix.CLONE_NEWCGROUP != 0
 }
 
 // lateFork tells that only a child is in the PID namespace that the process joins. The child is made as late as can be:
 // whoever is in that namespace already sees no process of ours with more rights than the container's own.
-func (ns namespaces) lateFork() bool { return ns.joined&unix.CLONE_NEWPID != 0 }
+func (ns Namespaces) lateFork() bool { return ns.Joined&unix.CLONE_NEWPID != 0 }
 
-// first are the namespaces that the clone makes. The cgroup namespace comes later: its root is the cgroup that the process
+// First are the namespaces that the clone makes. The cgroup namespace comes later: its root is the cgroup that the process
 // is in when it is made.
-func (ns namespaces) first() uintptr {
+func (ns Namespaces) First() uintptr {
 	if ns.early() {
 		return 0
 	}
-	return ns.fresh &^ unix.CLONE_NEWCGROUP
+	return ns.Fresh &^ unix.CLONE_NEWCGROUP
 }
 
 // enter puts the process where it will live: cgroups, then namespaces.
-func (c *compiler) enter(ns namespaces, cgroups int) {
-	if ns.joined&(unix.CLONE_NEWPID|unix.CLONE_NEWUSER) != 0 {
+func (c *compiler) enter(ns Namespaces, cgroups int) {
+	if ns.Joined&(unix.CLONE_NEWPID|unix.CLONE_NEWUSER) != 0 {
 		c.hide()
 	}
 	c.joinCgroups(cgroups)
 	for _, n := range namespaceFlags {
-		if ns.joined&n.flag != 0 {
-			c.call("join the "+string(n.kind)+" namespace", linux.SysSetns, c.p.FD(fdNamespace(n.kind)), num(n.flag))
+		if ns.Joined&n.flag != 0 {
+			c.call("join the "+string(n.kind)+" namespace", linux.SysSetns, c.p.FD(FDNamespace(n.kind)), num(n.flag))
 		}
 	}
-	if ns.joined&unix.CLONE_NEWUSER != 0 {
+	if ns.Joined&unix.CLONE_NEWUSER != 0 {
 		c.becomeRoot()
 	}
-	switch flags := ns.fresh &^ unix.CLONE_NEWCGROUP; {
+	switch flags := ns.Fresh &^ unix.CLONE_NEWCGROUP; {
 	case ns.early() && flags&unix.CLONE_NEWPID != 0:
 		c.fork("fork into the new namespaces", uint64(flags))
 	case ns.early():
 		c.call("make the new namespaces", linux.SysUnshare, num(flags))
 	}
-	if ns.fresh&unix.CLONE_NEWCGROUP != 0 {
+	if ns.Fresh&unix.CLONE_NEWCGROUP != 0 {
 		c.call("make a cgroup namespace", linux.SysUnshare, num(unix.CLONE_NEWCGROUP))
 	}
 }
@@ -113,7 +121,7 @@ func (c *compiler) hide() {
 
 func (c *compiler) joinCgroups(n int) {
 	for i := range n {
-		name := fdCgroup(i)
+		name := FDCgroup(i)
 		c.call("join "+name, linux.SysWrite, c.p.FD(name), birth.Bytes([]byte("0")), num(1))
 	}
 }

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"flag"
@@ -9,6 +9,7 @@ import (
 
 	"errors"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden listings anew")
 
 // goldenFacts are those of an imaginary host.
 func goldenFacts() Facts {
-	return Facts{LastCap: 40, Stdout: true, Stderr: true, Filter: restFilter(linux.AMD64), Unified: true}
+	return Facts{LastCap: 40, Stdout: true, Stderr: true, Filter: RestFilter(linux.AMD64), Unified: true}
 }
 
 func goldenSpec(t *testing.T, c oci.Config) *oci.Spec {
@@ -49,7 +50,7 @@ func TestListings(t *testing.T) {
 			if change != nil {
 				change(&f)
 			}
-			return Compile(goldenSpec(t, c), f, 1)
+			return Container(goldenSpec(t, c), f, 1)
 		}
 	}
 	for name, compile := range map[string]func(*testing.T) (*Birth, error){
@@ -79,17 +80,17 @@ func TestListings(t *testing.T) {
 		}}, func(f *Facts) { f.Attach = "/bundle/rootfs" }),
 		"exec": func(t *testing.T) (*Birth, error) {
 			s := goldenSpec(t, oci.Config{Namespaces: pod})
-			return CompileExec(s, s.Process, goldenFacts(), 2)
+			return Exec(s, s.Process, goldenFacts(), 2)
 		},
 		"exec-tty": func(t *testing.T) (*Birth, error) {
 			s := goldenSpec(t, oci.Config{Namespaces: pod, NoNewPrivileges: true, UID: 1000, Terminal: true})
-			return CompileExec(s, s.Process, goldenFacts(), 0)
+			return Exec(s, s.Process, goldenFacts(), 0)
 		},
 		"infra": func(t *testing.T) (*Birth, error) {
-			return CompileInfra(InfraRequest{
-				Name: "hull-infra 12345678 s", Hostname: "web", NewNet: true, NewIPC: true, NewUTS: true, Cgroups: make([]*os.File, 1),
+			return Infra(Sandbox{
+				Flags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS, Hostname: "web",
 				Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"},
-			}, goldenFacts())
+			}, goldenFacts(), 1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,7 +171,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := goldenSpec(t, oci.Config{})
 			c.change(s)
-			if _, err := Compile(s, goldenFacts(), 0); !errors.Is(err, c.class) {
+			if _, err := Container(s, goldenFacts(), 0); !errors.Is(err, c.class) {
 				t.Errorf("got %v, want a %v", err, c.class)
 			}
 		})
@@ -183,6 +184,36 @@ func TestSysctlFile(t *testing.T) {
 	} {
 		if got, err := sysctlFile(name); err != nil || got != want {
 			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A process that enters a PID namespace where others could trace it has given up its rights before it can be seen.
+func TestRightsEndBeforeAProcessIsSeen(t *testing.T) {
+	s := goldenSpec(t, oci.Config{NoNewPrivileges: true})
+	b, err := Exec(s, s.Process, Facts{LastCap: 40, Filter: RestFilter(linux.AMD64)}, 0)
+	must(t, err)
+	at := map[string]int{}
+	for i := 1; i <= b.Program.Len(); i++ {
+		at[b.Program.Name(i)] = i
+	}
+	order := []string{
+		"keep others from looking in", "join the container's namespaces", "close everything else", "become the user", "set capabilities",
+		"gain no new privileges", "fork into the PID namespace", "load the seccomp filter", StepExec,
+	}
+	for i, step := range order {
+		if at[step] == 0 {
+			t.Errorf("no step %q", step)
+		}
+		if i > 0 && at[order[i-1]] >= at[step] {
+			t.Errorf("%q does not come before %q", order[i-1], step)
 		}
 	}
 }

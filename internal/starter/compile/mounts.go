@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"path"
@@ -13,7 +13,7 @@ import (
 )
 
 // How paths are looked up. A root's own names are free of symlinks, as the starter has resolved them before; what others
-// may change is looked up inside the root whatever it holds, and never through the links of a procfs.
+// may change is looked up Inside the root whatever it holds, and never through the links of a procfs.
 const (
 	resolveFresh   = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS
 	resolveLiteral = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS
@@ -23,8 +23,8 @@ const (
 // allMounts makes the spec's mounts in their order, but those on procfs after all others: until then there is no procfs in
 // the root that a symlink could lead a mount into.
 func (c *compiler) allMounts() error {
-	for _, m := range mountOrder(c.spec.Mounts) {
-		o, err := parseOptions(m)
+	for _, m := range MountOrder(c.spec.Mounts) {
+		o, err := ParseOptions(m)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (c *compiler) allMounts() error {
 		}
 		p := placed{path: c.target(m.Destination), fd: fd, fresh: fresh, kernel: fresh && (m.Type == "proc" || m.Type == "sysfs")}
 		c.mounts = append(c.mounts, p)
-		if fresh && m.Type == "tmpfs" && o.own.Set&unix.MOUNT_ATTR_RDONLY != 0 {
+		if fresh && m.Type == "tmpfs" && o.Own.Set&unix.MOUNT_ATTR_RDONLY != 0 {
 			c.later = append(c.later, p)
 		}
 		if fresh && m.Type == "tmpfs" && p.path == "dev" {
@@ -47,37 +47,37 @@ func (c *compiler) allMounts() error {
 	return nil
 }
 
-// mountOrder puts the mounts on and below /proc last.
-func mountOrder(mounts []oci.SpecMount) []oci.SpecMount {
+// MountOrder puts the mounts on and below /proc last.
+func MountOrder(mounts []oci.SpecMount) []oci.SpecMount {
 	ordered := slices.Clone(mounts)
 	slices.SortStableFunc(ordered, func(a, b oci.SpecMount) int { return onProc(a) - onProc(b) })
 	return ordered
 }
 
 func onProc(m oci.SpecMount) int {
-	if under(inside(m.Destination), "proc") {
+	if Under(Inside(m.Destination), "proc") {
 		return 1
 	}
 	return 0
 }
 
-// under tells whether a path is dir or below it.
-func under(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+// Under tells whether a path is dir or below it.
+func Under(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
 
 // target is a destination's name in the root, as far as it is known beforehand.
 func (c *compiler) target(destination string) string {
 	if t, ok := c.facts.Targets[destination]; ok {
 		return t
 	}
-	return inside(destination)
+	return Inside(destination)
 }
 
 // mount makes one mount and attaches it. It tells whether what is in it cannot have been changed by others.
-func (c *compiler) mount(m oci.SpecMount, o options) (fd birth.Arg, fresh bool, err error) {
+func (c *compiler) mount(m oci.SpecMount, o Options) (fd birth.Arg, fresh bool, err error) {
 	what := m.Type + " on " + m.Destination
 	switch {
-	case o.bind:
-		fd = c.p.FD(fdMount(m.Destination))
+	case o.Bind:
+		fd = c.p.FD(FDMount(m.Destination))
 		what = "mount on " + m.Destination
 	case m.Type == "cgroup" && !c.facts.Unified:
 		return c.cgroupTree(m, o), true, nil
@@ -89,18 +89,18 @@ func (c *compiler) mount(m oci.SpecMount, o options) (fd birth.Arg, fresh bool, 
 	default:
 		fd = c.filesystem(m, o)
 	}
-	if !o.bind && o.propagation|o.propagationBelow != 0 {
-		c.setattr("set propagation of "+what, fd, false, linux.Attributes{Propagation: o.propagation | o.propagationBelow})
+	if !o.Bind && o.Propagation|o.PropagationBelow != 0 {
+		c.setattr("set propagation of "+what, fd, false, linux.Attributes{Propagation: o.Propagation | o.PropagationBelow})
 	}
 	c.place("attach "+what, fd, m.Destination, c.facts.Files[m.Destination], m.Type == "proc" || m.Type == "sysfs")
 	return fd, fresh, nil
 }
 
-// place attaches a mount to its destination. ordinary asks that no symlink leads there, not even one inside the root.
+// place attaches a mount to its destination. ordinary asks that no symlink leads there, not even one Inside the root.
 func (c *compiler) place(step string, mount birth.Arg, destination string, file, ordinary bool) {
 	name := c.target(destination)
 	if ordinary {
-		name = inside(destination)
+		name = Inside(destination)
 	}
 	if base, rest, ok := c.within(name); ok {
 		if base.fresh {
@@ -120,7 +120,7 @@ func (c *compiler) place(step string, mount birth.Arg, destination string, file,
 // within finds the mount that a path is in, among those made so far, and the path from there.
 func (c *compiler) within(name string) (base placed, rest string, ok bool) {
 	for _, m := range c.mounts {
-		if under(name, m.path) && (!ok || len(m.path) >= len(base.path)) {
+		if Under(name, m.path) && (!ok || len(m.path) >= len(base.path)) {
 			base, ok = m, true
 		}
 	}
@@ -147,7 +147,7 @@ func (c *compiler) makeEntry(dir birth.Arg, name, shown string, file bool) {
 	c.call("make "+shown, linux.SysMkdirat, dir, str(name), num(0o755)).Allow(unix.EEXIST)
 }
 
-// makeInside makes a mount point in a volume that others may be changing: each directory is looked up again inside the
+// makeInside makes a mount point in a volume that others may be changing: each directory is looked up again Inside the
 // root after what is below it was made, so that no symlink put in its place leads out.
 func (c *compiler) makeInside(name, base string, file bool) {
 	dir := base
@@ -162,7 +162,7 @@ func (c *compiler) makeInside(name, base string, file bool) {
 // tries is how often a lookup is made that a rename or a mount elsewhere on the machine can disturb.
 const tries = 8
 
-// openRacing opens a path inside the root that others may be changing, symlinks and all. The kernel gives up on a ".." in
+// openRacing opens a path Inside the root that others may be changing, symlinks and all. The kernel gives up on a ".." in
 // a symlink while anything on the machine is renamed or mounted, so it is tried again. rules, if any, are for other results.
 func (c *compiler) openRacing(step string, root birth.Arg, name string, flags uint64, rules func(birth.Result)) birth.Arg {
 	found := c.p.Variable("found", -1)
@@ -185,7 +185,7 @@ func (c *compiler) openRacing(step string, root birth.Arg, name string, flags ui
 }
 
 // filesystem makes a file system, as a detached mount.
-func (c *compiler) filesystem(m oci.SpecMount, o options) birth.Arg {
+func (c *compiler) filesystem(m oci.SpecMount, o Options) birth.Arg {
 	if m.Type == "proc" && c.joinsPIDs() && c.facts.OldProc {
 		return c.procByChild(m, o.attrs())
 	}
@@ -201,7 +201,7 @@ func (c *compiler) filesystem(m oci.SpecMount, o options) birth.Arg {
 		c.configure(fs, what, p)
 	}
 	if m.Type == "proc" && c.joinsPIDs() {
-		pids := c.p.FD(fdNamespace(oci.PIDNamespace))
+		pids := c.p.FD(FDNamespace(oci.PIDNamespace))
 		c.call("show the joined PID namespace in it", linux.SysFsconfig, fs, num(unix.FSCONFIG_SET_FD), str("pidns"), num(0), pids)
 	}
 	attrs := o.attrs()
@@ -258,16 +258,16 @@ func (c *compiler) procByChild(m oci.SpecMount, attrs int) birth.Arg {
 }
 
 // cgroupTree is version 1's: a tmpfs with each hierarchy's part for this container in it.
-func (c *compiler) cgroupTree(m oci.SpecMount, o options) birth.Arg {
-	set := o.own.Set | o.below.Set
-	o.own.Set, o.below.Set = set&^unix.MOUNT_ATTR_RDONLY, 0
+func (c *compiler) cgroupTree(m oci.SpecMount, o Options) birth.Arg {
+	set := o.Own.Set | o.Below.Set
+	o.Own.Set, o.Below.Set = set&^unix.MOUNT_ATTR_RDONLY, 0
 	o.params = []linux.Param{linux.KeyValue("mode", "755")}
 	tree := c.filesystem(oci.SpecMount{Type: "tmpfs", Source: "cgroup", Destination: m.Destination}, o)
 	c.place("attach the tree of cgroups on "+m.Destination, tree, m.Destination, false, false)
 	for _, h := range c.facts.Cgroups {
 		shown := path.Join(m.Destination, h.Name)
 		c.call("make "+shown, linux.SysMkdirat, tree, str(h.Name), num(0o755))
-		c.attach("attach cgroup on "+shown, c.p.FD(fdHierarchy(h.Name)), tree, h.Name)
+		c.attach("attach cgroup on "+shown, c.p.FD(FDHierarchy(h.Name)), tree, h.Name)
 		for _, l := range h.Controllers {
 			if l != h.Name {
 				c.call("link "+l+" to "+h.Name, linux.SysSymlinkat, str(h.Name), tree, str(l))

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"golang.org/x/sys/unix"

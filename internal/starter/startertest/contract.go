@@ -1,13 +1,13 @@
-package starter
+package startertest
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,77 +15,46 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/starter"
 )
 
-// implementation is a starter under test, and what it cannot do for reasons of its build.
-type implementation struct {
-	Starter
-	noSeccomp bool
+// Implementation is a starter under test, and what it cannot do for reasons of its build.
+type Implementation struct {
+	starter.Starter
+	NoSeccomp bool
 }
 
-// buildRunc builds runc from its module. It is not linked with libseccomp, which would have to be installed.
-func buildRunc(t *testing.T) string {
-	t.Helper()
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip("runc needs cgo, and gcc is not installed")
-	}
-	file := filepath.Join(t.TempDir(), "runc")
-	cmd := exec.Command("go", "build", "-o", file, "github.com/opencontainers/runc")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("build runc: %v\n%s", err, out)
-	}
-	return file
-}
-
-// TestContract holds every starter to the same promises.
-func TestContract(t *testing.T) {
-	hulltest.NeedRoot(t)
-	t.Run("native", func(t *testing.T) { contract(t, implementation{Starter: newNative(t)}) })
-	t.Run("runc", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("builds runc")
-		}
-		must(t, linux.SetSubreaper()) // runc's containers become children of the nearest one
-		p, err := NewOCI(ProgramConfig{
-			Path: buildRunc(t), State: t.TempDir(), Infra: newNative(t), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		})
-		must(t, err)
-		contract(t, implementation{Starter: p, noSeccomp: true})
-	})
-}
-
-// contractRun runs one container to its end and deletes it.
-func (i implementation) run(t *testing.T, c oci.Config, change func(*Request)) (outcome, error) {
+// run runs one container to its end and deletes it.
+func (i Implementation) run(t *testing.T, c oci.Config, change func(*starter.Request)) (Outcome, error) {
 	t.Helper()
 	r := i.request(t, c)
 	if change != nil {
 		change(&r)
 	}
-	o, err := run(t, i, r)
-	reapStage(t)
-	must(t, i.Delete(withTimeout(t), r.Key))
+	o, err := Run(t, i, r)
+	ReapStage(t)
+	Must(t, i.Delete(Context(t), r.Key))
 	return o, err
 }
 
-func (i implementation) request(t *testing.T, c oci.Config) Request {
+func (i Implementation) request(t *testing.T, c oci.Config) starter.Request {
 	t.Helper()
-	key := "hulltest-" + hulltest.Instance(t)
+	key := "hulltest-" + name(t)
 	c.CgroupsPath = "/" + key
-	s := spec(t, c)
-	if i.noSeccomp {
+	s := Spec(t, c)
+	if i.NoSeccomp {
 		s.Linux.Seccomp = nil
 	}
 	bundle, err := os.MkdirTemp("", "hull")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(bundle)) })
-	return Request{Key: key, Spec: s, Rootfs: rootfs(t, busyboxRoot(t)), Bundle: bundle}
+	Must(t, err)
+	t.Cleanup(func() { Must(t, os.RemoveAll(bundle)) })
+	return starter.Request{Key: key, Spec: s, Rootfs: Rootfs(t, BusyboxRoot(t)), Bundle: bundle}
 }
 
-func contract(t *testing.T, i implementation) {
+// Contract holds a starter to its promises.
+func Contract(t *testing.T, i Implementation) {
 	for name, c := range map[string]struct {
 		config oci.Config
 		script string
@@ -114,8 +83,8 @@ func contract(t *testing.T, i implementation) {
 		t.Run(name, func(t *testing.T) {
 			c.config.Args = []string{"sh", "-c", c.script}
 			o, err := i.run(t, c.config, nil)
-			must(t, err)
-			expect(t, o, c.want)
+			Must(t, err)
+			Expect(t, o, c.want)
 		})
 	}
 	t.Run("exit status", func(t *testing.T) { contractExit(t, i) })
@@ -126,35 +95,35 @@ func contract(t *testing.T, i implementation) {
 	t.Run("terminal", func(t *testing.T) { contractTerminal(t, i) })
 	t.Run("exec", func(t *testing.T) { contractExec(t, i) })
 	t.Run("streams", func(t *testing.T) { contractStreams(t, i) })
-	t.Run("delete", func(t *testing.T) { must(t, i.Delete(withTimeout(t), "hulltest-unknown")) })
+	t.Run("delete", func(t *testing.T) { Must(t, i.Delete(Context(t), "hulltest-unknown")) })
 	t.Run("seccomp", func(t *testing.T) {
-		if i.noSeccomp {
+		if i.NoSeccomp {
 			t.Skip("this runc is built without libseccomp")
 		}
 		o, err := i.run(t, oci.Config{Args: []string{"sh", "-c", `grep Seccomp: /proc/self/status; mount -t tmpfs x /tmp 2>/dev/null || echo refused`}}, nil)
-		must(t, err)
-		expect(t, o, "Seccomp:\t2\nrefused\n")
+		Must(t, err)
+		Expect(t, o, "Seccomp:\t2\nrefused\n")
 	})
 }
 
-func contractExit(t *testing.T, i implementation) {
+func contractExit(t *testing.T, i Implementation) {
 	for script, check := range map[string]func(unix.WaitStatus) bool{
 		"exit 7":     func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 7 },
 		"kill -9 $$": func(s unix.WaitStatus) bool { return s.Exited() && s.ExitStatus() == 0 }, // no signal of its own kills PID 1
 	} {
 		o, err := i.run(t, oci.Config{Args: []string{"sh", "-c", script}}, nil)
-		must(t, err)
-		if !check(o.status) {
-			t.Errorf("%s: %v", script, o.status)
+		Must(t, err)
+		if !check(o.Status) {
+			t.Errorf("%s: %v", script, o.Status)
 		}
 	}
 }
 
-func contractVolumes(t *testing.T, i implementation) {
+func contractVolumes(t *testing.T, i Implementation) {
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "f"), []byte("f\n"), 0o644))
+	Must(t, os.WriteFile(filepath.Join(dir, "f"), []byte("f\n"), 0o644))
 	file, err := linux.OpenSource(filepath.Join(dir, "f"))
-	must(t, err)
+	Must(t, err)
 	defer func() { _ = file.Close() }()
 	o, err := i.run(t, oci.Config{
 		Args: []string{"sh", "-c", "cat /rw/f /ro/f /file; echo w >/rw/w; echo w 2>/dev/null >/ro/w || echo refused; mount | grep -c ' /ro '; mount | grep ' /rw ' | grep -c nosuid"},
@@ -162,15 +131,15 @@ func contractVolumes(t *testing.T, i implementation) {
 			{Source: dir, Destination: "/rw", Options: []string{"nosuid"}}, {Source: dir, Destination: "/ro", ReadOnly: true},
 			{Source: "/by/descriptor", Destination: "/file", ReadOnly: true},
 		},
-	}, func(r *Request) { r.Sources = map[string]*os.File{"/file": file} })
-	must(t, err)
-	expect(t, o, "f\nf\nf\nrefused\n1\n1\n")
+	}, func(r *starter.Request) { r.Sources = map[string]*os.File{"/file": file} })
+	Must(t, err)
+	Expect(t, o, "f\nf\nf\nrefused\n1\n1\n")
 	if got, err := os.ReadFile(filepath.Join(dir, "w")); err != nil || string(got) != "w\n" {
 		t.Errorf("written: %q, %v", got, err)
 	}
 }
 
-func contractWords(t *testing.T, i implementation) {
+func contractWords(t *testing.T, i Implementation) {
 	for name, c := range map[string]struct {
 		want  string
 		class error
@@ -180,26 +149,26 @@ func contractWords(t *testing.T, i implementation) {
 		"/etc/passwd": {`exec: "/etc/passwd": permission denied`, fs.ErrPermission},
 	} {
 		_, err := i.run(t, oci.Config{Args: []string{name}}, nil)
-		var command *CommandError
+		var command *starter.CommandError
 		if !errors.As(err, &command) || command.Error() != c.want || !errors.Is(err, c.class) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func contractNamespaces(t *testing.T, i implementation) {
-	p := infra(t, i, InfraRequest{Key: "s", Name: "hull-infra", Hostname: "pod", NewIPC: true, NewUTS: true, NewNet: true})
+func contractNamespaces(t *testing.T, i Implementation) {
+	p := Infra(t, i, starter.InfraRequest{Key: "s", Name: "hull-infra", Hostname: "pod", NewIPC: true, NewUTS: true, NewNet: true})
 	o, err := i.run(t, oci.Config{
 		Args: []string{"sh", "-c", "hostname; for n in net ipc uts pid mnt; do readlink /proc/self/ns/$n; done"},
 		Namespaces: oci.Namespaces{
-			Net: oci.Join(nsPath(p.PID, "net")), IPC: oci.Join(nsPath(p.PID, "ipc")), UTS: oci.Join(nsPath(p.PID, "uts")),
+			Net: oci.Join(NSPath(p.PID, "net")), IPC: oci.Join(NSPath(p.PID, "ipc")), UTS: oci.Join(NSPath(p.PID, "uts")),
 		},
 	}, nil)
-	must(t, err)
-	lines := strings.Split(o.out, "\n")
+	Must(t, err)
+	lines := strings.Split(o.Out, "\n")
 	for n, name := range []string{"net", "ipc", "uts", "pid", "mnt"} {
-		link, err := os.Readlink(nsPath(p.PID, name))
-		must(t, err)
+		link, err := os.Readlink(NSPath(p.PID, name))
+		Must(t, err)
 		if shared := n < 3; (lines[n+1] == link) != shared {
 			t.Errorf("%s: the container has %s, the infra process %s", name, lines[n+1], link)
 		}
@@ -209,9 +178,9 @@ func contractNamespaces(t *testing.T, i implementation) {
 	}
 }
 
-func contractBorn(t *testing.T, i implementation) {
+func contractBorn(t *testing.T, i Implementation) {
 	var pid int
-	o, err := i.run(t, oci.Config{Args: []string{"true"}}, func(r *Request) {
+	o, err := i.run(t, oci.Config{Args: []string{"true"}}, func(r *starter.Request) {
 		r.Born = func(p int) error {
 			pid = p
 			// It has not run its command yet.
@@ -222,77 +191,85 @@ func contractBorn(t *testing.T, i implementation) {
 			return nil
 		}
 	})
-	if err != nil || o.status != 0 || pid == 0 {
+	if err != nil || o.Status != 0 || pid == 0 {
 		t.Errorf("%v, %v, pid %d", o, err, pid)
 	}
 	refuse := errors.New("not to be born")
-	_, err = i.run(t, oci.Config{Args: []string{"true"}}, func(r *Request) { r.Born = func(int) error { return refuse } })
+	_, err = i.run(t, oci.Config{Args: []string{"true"}}, func(r *starter.Request) { r.Born = func(int) error { return refuse } })
 	if !errors.Is(err, refuse) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func contractTerminal(t *testing.T, i implementation) {
+func contractTerminal(t *testing.T, i Implementation) {
 	r := i.request(t, oci.Config{Args: []string{"sh", "-c", "tty; stty size; stat -c %t /dev/console"}, Terminal: true, ConsoleSize: &oci.Box{Height: 33, Width: 99}})
-	p, err := i.Start(withTimeout(t), r)
-	must(t, err)
+	p, err := i.Start(Context(t), r)
+	Must(t, err)
 	var out bytes.Buffer
 	_, _ = io.Copy(&out, p.Console)
 	_ = p.Console.Close()
-	status := reap(t, p)
-	must(t, i.Delete(withTimeout(t), r.Key))
+	status := Reap(t, p)
+	Must(t, i.Delete(Context(t), r.Key))
 	if want := "/dev/pts/0\r\n33 99\r\n88\r\n"; out.String() != want || status != 0 {
 		t.Errorf("exit %v, output %q, want %q", status, out.String(), want)
 	}
 }
 
-func contractExec(t *testing.T, i implementation) {
+func contractExec(t *testing.T, i Implementation) {
 	r := i.request(t, oci.Config{Args: []string{"sleep", "1000"}, Env: []string{"A=1"}, NoNewPrivileges: true})
-	c := running(t, i, r)
-	defer func() { must(t, i.Delete(withTimeout(t), r.Key)) }()
-	run := func(e oci.Exec, change func(*oci.Process)) (outcome, error) {
-		return execNamed(t, i, r.Key, c, r.Spec, e, change)
+	c := Running(t, i, r)
+	defer func() { Must(t, i.Delete(Context(t), r.Key)) }()
+	inside := func(e oci.Exec, change func(*oci.Process)) (Outcome, error) {
+		return ExecNamed(t, i, r.Key, c, r.Spec, e, change)
 	}
-	o, err := run(oci.Exec{Args: []string{"sh", "-c", "echo $A $B; grep -E 'CapPrm|NoNew' /proc/self/status; cat /proc/1/comm; exit 3"}, Env: []string{"B=2"}}, nil)
-	must(t, err)
-	if want := "1 2\nCapPrm:\t00000000a80425fb\nNoNewPrivs:\t1\nsleep\n"; o.out != want || o.status.ExitStatus() != 3 {
-		t.Errorf("exit %v, output %q, want %q", o.status, o.out, want)
+	o, err := inside(oci.Exec{Args: []string{"sh", "-c", "echo $A $B; grep -E 'CapPrm|NoNew' /proc/self/status; cat /proc/1/comm; exit 3"}, Env: []string{"B=2"}}, nil)
+	Must(t, err)
+	if want := "1 2\nCapPrm:\t00000000a80425fb\nNoNewPrivs:\t1\nsleep\n"; o.Out != want || o.Status.ExitStatus() != 3 {
+		t.Errorf("exit %v, output %q, want %q", o.Status, o.Out, want)
 	}
-	o, err = run(oci.Exec{Args: []string{"sh", "-c", "id -u; pwd"}, Cwd: "/tmp"}, func(p *oci.Process) { p.User = oci.User{UID: 1000, GID: 1000} })
-	must(t, err)
-	expect(t, o, "1000\n/tmp\n")
-	o, err = run(oci.Exec{Args: []string{"sh", "-c", "test -t 0 && stty size"}, Terminal: true, ConsoleSize: &oci.Box{Height: 22, Width: 66}}, nil)
-	must(t, err)
-	expect(t, o, "22 66\r\n")
-	var command *CommandError
-	if _, err = run(oci.Exec{Args: []string{"foo"}}, nil); !errors.As(err, &command) || command.Error() != `exec: "foo": executable file not found in $PATH` {
+	o, err = inside(oci.Exec{Args: []string{"sh", "-c", "id -u; pwd"}, Cwd: "/tmp"}, func(p *oci.Process) { p.User = oci.User{UID: 1000, GID: 1000} })
+	Must(t, err)
+	Expect(t, o, "1000\n/tmp\n")
+	o, err = inside(oci.Exec{Args: []string{"sh", "-c", "test -t 0 && stty size"}, Terminal: true, ConsoleSize: &oci.Box{Height: 22, Width: 66}}, nil)
+	Must(t, err)
+	Expect(t, o, "22 66\r\n")
+	var command *starter.CommandError
+	if _, err = inside(oci.Exec{Args: []string{"foo"}}, nil); !errors.As(err, &command) || command.Error() != `exec: "foo": executable file not found in $PATH` {
 		t.Errorf("got %v", err)
 	}
 	_ = linux.PidfdSignal(c.PIDFD, unix.SIGKILL)
 }
 
-func contractStreams(t *testing.T, i implementation) {
+func contractStreams(t *testing.T, i Implementation) {
 	in, toIn, err := os.Pipe()
-	must(t, err)
+	Must(t, err)
 	fromErr, stderr, err := os.Pipe()
-	must(t, err)
+	Must(t, err)
 	_, err = toIn.WriteString("question\n")
-	must(t, err)
-	must(t, toIn.Close())
+	Must(t, err)
+	Must(t, toIn.Close())
 	fromOut, stdout, err := os.Pipe()
-	must(t, err)
+	Must(t, err)
 	r := i.request(t, oci.Config{Args: []string{"sh", "-c", "cat; echo oops >&2"}})
 	r.Stdin, r.Stdout, r.Stderr = in, stdout, stderr
-	p, err := i.Start(withTimeout(t), r)
-	must(t, errors.Join(in.Close(), stdout.Close(), stderr.Close()))
-	must(t, err)
+	p, err := i.Start(Context(t), r)
+	Must(t, errors.Join(in.Close(), stdout.Close(), stderr.Close()))
+	Must(t, err)
 	out, err := io.ReadAll(fromOut)
-	must(t, err)
+	Must(t, err)
 	oops, err := io.ReadAll(fromErr)
-	must(t, err)
-	reap(t, p)
-	must(t, i.Delete(withTimeout(t), r.Key))
+	Must(t, err)
+	Reap(t, p)
+	Must(t, i.Delete(Context(t), r.Key))
 	if string(out) != "question\n" || string(oops) != "oops\n" {
 		t.Errorf("stdout %q, stderr %q", out, oops)
 	}
+}
+
+// name is unique on this machine: it becomes a cgroup's.
+func name(t testing.TB) string {
+	b := make([]byte, 4)
+	_, err := rand.Read(b)
+	Must(t, err)
+	return hex.EncodeToString(b)
 }

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"golang.org/x/sys/unix"
@@ -8,24 +8,24 @@ import (
 	"github.com/hull-pods/hull/internal/oci"
 )
 
-// CompileExec turns a further process of a container into a program: it enters the container's cgroups and all of its
+// Exec turns a further process of a container into a program: it enters the container's cgroups and all of its
 // namespaces at once, through the pidfd of the container's first process, and takes on the container's restrictions.
-func CompileExec(spec *oci.Spec, p *oci.Process, facts Facts, cgroups int) (*Birth, error) {
-	if err := check(spec); err != nil {
+func Exec(spec *oci.Spec, p *oci.Process, facts Facts, cgroups int) (*Birth, error) {
+	if err := Check(spec); err != nil {
 		return nil, err
 	}
 	if err := checkProcess(p); err != nil {
 		return nil, err
 	}
-	ns, err := namespacesOf(spec)
+	ns, err := NamespacesOf(spec)
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{p: birth.New("exec"), spec: spec, facts: facts, userns: ns.user()}
+	c := &compiler{p: birth.New("exec"), spec: spec, facts: facts, userns: ns.User()}
 	c.hide()
 	c.joinCgroups(cgroups)
-	all := ns.fresh | ns.joined
-	c.call("join the container's namespaces", linux.SysSetns, c.p.FD(fdContainer), num(all))
+	all := ns.Fresh | ns.Joined
+	c.call("join the container's namespaces", linux.SysSetns, c.p.FD(FDContainer), num(all))
 	if c.userns {
 		c.becomeRoot()
 	}

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"strings"
@@ -30,8 +30,8 @@ func (c *compiler) devices() error {
 		c.makeEntry(c.root, "dev", "/dev", false)
 		dir = c.openIn("find /dev", c.root, "dev", unix.O_PATH|unix.O_DIRECTORY, resolveLiteral)
 	}
-	for _, d := range devicesOf(c.spec) {
-		rest, ok := strings.CutPrefix(inside(d.Path), "dev/")
+	for _, d := range DevicesOf(c.spec) {
+		rest, ok := strings.CutPrefix(Inside(d.Path), "dev/")
 		if !ok {
 			return unsupported("device %s, which is not below /dev", d.Path)
 		}
@@ -49,12 +49,12 @@ func (c *compiler) devices() error {
 	return nil
 }
 
-// devicesOf are the default devices and the spec's own, which replace those.
-func devicesOf(spec *oci.Spec) []oci.LinuxDevice {
+// DevicesOf are the default devices and the spec's own, which replace those.
+func DevicesOf(spec *oci.Spec) []oci.LinuxDevice {
 	var all []oci.LinuxDevice
 	at := map[string]int{}
 	add := func(d oci.LinuxDevice) {
-		key := inside(d.Path)
+		key := Inside(d.Path)
 		if i, seen := at[key]; seen {
 			all[i] = d
 			return
@@ -80,7 +80,7 @@ func (c *compiler) device(dir birth.Arg, name string, d oci.LinuxDevice, fresh b
 	}
 	if c.userns && d.Type != "p" {
 		c.makeEntry(dir, name, "/dev/"+name, true)
-		c.attach("attach "+d.Path, c.p.FD(fdDevice(d.Path)), dir, name)
+		c.attach("attach "+d.Path, c.p.FD(FDDevice(d.Path)), dir, name)
 		return
 	}
 	mode := uint32(0o666)
@@ -88,7 +88,7 @@ func (c *compiler) device(dir birth.Arg, name string, d oci.LinuxDevice, fresh b
 		mode = uint32(d.FileMode.Perm())
 	}
 	number := uint32(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))
-	r := c.call("make "+d.Path, linux.SysMknodat, dir, str(name), num(nodeType(d.Type)|mode), num(number))
+	r := c.call("make "+d.Path, linux.SysMknodat, dir, str(name), num(NodeType(d.Type)|mode), num(number))
 	if !fresh {
 		r.Allow(unix.EEXIST)
 	}
@@ -98,7 +98,7 @@ func (c *compiler) device(dir birth.Arg, name string, d oci.LinuxDevice, fresh b
 	}
 }
 
-func nodeType(t string) uint32 {
+func NodeType(t string) uint32 {
 	switch t {
 	case "b":
 		return unix.S_IFBLK
@@ -119,7 +119,7 @@ func owner(id *uint32) uint32 {
 // rememberNull keeps a descriptor of the null device that the program itself has made: masks are copies of its mount.
 func (c *compiler) rememberNull(dir birth.Arg) {
 	if c.userns {
-		c.null = c.p.FD(fdDevice("/dev/null"))
+		c.null = c.p.FD(FDDevice("/dev/null"))
 		return
 	}
 	c.null = c.openIn("find /dev/null", dir, "null", unix.O_PATH, resolveFresh)
@@ -147,7 +147,7 @@ func (c *compiler) console() error {
 		c.makeEntry(c.dev, "console", "/dev/console", true)
 		c.attach("attach it on /dev/console", shown, c.dev, "console")
 	}
-	c.p.Tell("hand over the terminal", birth.Value(int32(tellConsole)), master)
+	c.p.Tell("hand over the terminal", birth.Value(int32(TellConsole)), master)
 	c.tty = slave
 	return nil
 }

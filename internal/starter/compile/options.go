@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"fmt"
@@ -12,14 +12,14 @@ import (
 	"github.com/hull-pods/hull/internal/oci"
 )
 
-// options is a spec's list of mount options, sorted by what they are for.
-type options struct {
-	bind, recursive   bool // recursive: rbind
-	own               linux.Attributes
-	below             linux.Attributes // of all mounts below too: rro and its like
-	propagation       uint64           // of this mount
-	propagationBelow  uint64           // and of all below it
-	idmap, idmapBelow bool
+// Options is a spec's list of mount options, sorted by what they are for.
+type Options struct {
+	Bind, Recursive   bool             // recursive: rbind
+	Own               linux.Attributes // of the mount itself
+	Below             linux.Attributes // of all mounts below it too: rro and its like
+	Propagation       uint64           // of the mount itself
+	PropagationBelow  uint64           // and of all below it
+	IDMap, IDMapBelow bool
 	copyUp            bool
 	params            []linux.Param // the file system's own
 }
@@ -51,18 +51,19 @@ var propagations = map[string]uint64{
 // accepted options that say what is so anyway, or are mount(8)'s own.
 var noOptions = []string{"defaults", "remount"}
 
-func parseOptions(m oci.SpecMount) (options, error) {
-	o := options{bind: m.Type == "bind"}
+// ParseOptions reads the options of one mount.
+func ParseOptions(m oci.SpecMount) (Options, error) {
+	o := Options{Bind: m.Type == "bind"}
 	for _, opt := range m.Options {
 		switch {
 		case opt == "bind":
-			o.bind = true
+			o.Bind = true
 		case opt == "rbind":
-			o.bind, o.recursive = true, true
+			o.Bind, o.Recursive = true, true
 		case opt == "idmap":
-			o.idmap = true
+			o.IDMap = true
 		case opt == "ridmap":
-			o.idmap, o.idmapBelow = true, true
+			o.IDMap, o.IDMapBelow = true, true
 		case opt == "tmpcopyup":
 			o.copyUp = true
 		case slices.Contains(noOptions, opt):
@@ -72,9 +73,9 @@ func parseOptions(m oci.SpecMount) (options, error) {
 		}
 	}
 	if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
-		o.idmap = true
+		o.IDMap = true
 	}
-	if o.bind && len(o.params) > 0 {
+	if o.Bind && len(o.params) > 0 {
 		return o, fmt.Errorf("mount on %s: option %q is none of a bind mount: %w", m.Destination, o.params[0].Key, errdefs.ErrInvalidArgument)
 	}
 	if o.copyUp {
@@ -84,18 +85,18 @@ func parseOptions(m oci.SpecMount) (options, error) {
 }
 
 // attribute takes an option of the mount itself: a flag or a propagation, with an r before it when it is for all below.
-func (o *options) attribute(opt string) bool {
-	into, base := &o.own, opt
+func (o *Options) attribute(opt string) bool {
+	into, base := &o.Own, opt
 	_, plain := attributes[opt]
 	_, plainTime := accessTimes[opt]
 	if rest, ok := strings.CutPrefix(opt, "r"); ok && !plain && !plainTime {
-		into, base = &o.below, rest
+		into, base = &o.Below, rest
 		if p, ok := propagations[rest]; ok {
-			o.propagationBelow = p
+			o.PropagationBelow = p
 			return true
 		}
 	} else if p, ok := propagations[opt]; ok {
-		o.propagation = p
+		o.Propagation = p
 		return true
 	}
 	if a, ok := attributes[base]; ok {
@@ -117,7 +118,7 @@ func (o *options) attribute(opt string) bool {
 }
 
 // param is an option of the file system: name or name=value.
-func (o *options) param(opt string) {
+func (o *Options) param(opt string) {
 	switch opt {
 	case "sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "silent", "loud", "iversion", "noiversion":
 		if opt == "silent" || opt == "loud" || opt == "nomand" || opt == "noiversion" {
@@ -132,4 +133,4 @@ func (o *options) param(opt string) {
 }
 
 // attrs are the flags for fsmount of a new file system, which starts with none set.
-func (o *options) attrs() int { return int(o.own.Set | o.below.Set) }
+func (o *Options) attrs() int { return int(o.Own.Set | o.Below.Set) }

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"fmt"
@@ -23,29 +23,29 @@ type Birth struct {
 
 // What a process tells while it is being born. A PID is told as itself: these are no PIDs.
 const (
-	tellConsole = -1 - iota // the terminal's master is with it
-	tellMounted             // all mounts are there; waits for the hooks before pivot_root
-	tellReady               // all but the user is as it will be; waits for the startContainer hooks
-	tellRunning             // what remains is to become the command
+	TellConsole = -1 - iota // the terminal's master is with it
+	TellMounted             // all mounts are there; waits for the hooks before pivot_root
+	TellReady               // all but the user is as it will be; waits for the startContainer hooks
+	TellRunning             // what remains is to become the command
 )
 
 // Names of the descriptors that programs use.
 const (
-	fdRootfs    = "rootfs"
-	fdContainer = "container" // pidfd of the one to enter
-	fdTerminal  = "terminal"
+	FDRootfs    = "rootfs"
+	FDContainer = "container" // pidfd of the one to enter
+	FDTerminal  = "terminal"
 )
 
-func fdCgroup(i int) string             { return fmt.Sprintf("cgroup %d", i+1) }
-func fdMount(destination string) string { return "mount for " + destination }
-func fdNamespace(t oci.LinuxNamespaceType) string {
+func FDCgroup(i int) string             { return fmt.Sprintf("cgroup %d", i+1) }
+func FDMount(destination string) string { return "mount for " + destination }
+func FDNamespace(t oci.LinuxNamespaceType) string {
 	return string(t) + " namespace"
 }
-func fdHierarchy(name string) string { return "cgroup hierarchy " + name }
-func fdDevice(p string) string       { return "device " + p }
-func fdNull(i int) string            { return fmt.Sprintf("null device %d", i) }
+func FDHierarchy(name string) string { return "cgroup hierarchy " + name }
+func FDDevice(p string) string       { return "device " + p }
+func FDNull(i int) string            { return fmt.Sprintf("null device %d", i) }
 
-var stdioNames = [3]string{"stdin", "stdout", "stderr"}
+var StdioNames = [3]string{"stdin", "stdout", "stderr"}
 
 // compiler turns one spec into one program, from the top of the program to its end.
 type compiler struct {
@@ -74,19 +74,19 @@ type placed struct {
 	kernel bool // procfs or sysfs, in which nothing can be made
 }
 
-// Compile turns a container's spec into the program by which its process is born. cgroups is how many cgroup files there
+// Container turns a container's spec into the program by which its process is born. cgroups is how many cgroup files there
 // are to write to.
-func Compile(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
-	if err := check(spec); err != nil {
+func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
+	if err := Check(spec); err != nil {
 		return nil, err
 	}
-	ns, err := namespacesOf(spec)
+	ns, err := NamespacesOf(spec)
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{p: birth.New("container"), spec: spec, facts: facts, userns: ns.user()}
-	c.root = c.p.FD(fdRootfs)
-	b := &Birth{Program: c.p, Flags: ns.first(), Tree: hasHooks(spec, beforePivotInside)}
+	c := &compiler{p: birth.New("container"), spec: spec, facts: facts, userns: ns.User()}
+	c.root = c.p.FD(FDRootfs)
+	b := &Birth{Program: c.p, Flags: ns.First(), Tree: WantsHost(spec)}
 	c.emptyRoot = !b.Tree && !c.userns
 	c.enter(ns, cgroups)
 	c.call("create files with the modes asked for", linux.SysUmask, num(0))
@@ -96,10 +96,10 @@ func Compile(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 	if err := c.tree(); err != nil {
 		return nil, err
 	}
-	c.hooks("wait for the hooks of the mounts", tellMounted, hasHooks(spec, beforePivot))
+	c.hooks("wait for the hooks of the mounts", TellMounted, hasHooks(spec, beforePivot))
 	c.pivot()
 	c.names(ns)
-	c.hooks("wait for the hooks of the start", tellReady, hasHooks(spec, beforeExec))
+	c.hooks("wait for the hooks of the start", TellReady, hasHooks(spec, beforeExec))
 	if err := c.process(spec.Process, ns.lateFork()); err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (c *compiler) pivot() {
 	c.call("enter the root", linux.SysFchdir, c.root)
 	done := c.p.Label()
 	if hidden := c.hiddenByOldRoot(); hidden != "" {
-		c.call("make it the root, and hide "+hidden+" with the old one", linux.SysPivotRoot, str("."), str(inside(hidden))).
+		c.call("make it the root, and hide "+hidden+" with the old one", linux.SysPivotRoot, str("."), str(Inside(hidden))).
 			On(done, 0).Allow(unix.ENOENT, unix.ENOTDIR, unix.EINVAL)
 	}
 	c.call("make it the root", linux.SysPivotRoot, str("."), str("."))
@@ -154,7 +154,7 @@ func (c *compiler) pivot() {
 	}
 }
 
-func (c *compiler) names(ns namespaces) {
+func (c *compiler) names(ns Namespaces) {
 	if c.spec.Hostname != "" && ns.listed(unix.CLONE_NEWUTS) {
 		c.hostname(c.spec.Hostname)
 	}
@@ -206,8 +206,8 @@ func (c *compiler) attach(step string, mount, at birth.Arg, name string) birth.R
 func num[T birth.Integer](v T) birth.Arg { return birth.Value(v) }
 func str(s string) birth.Arg             { return birth.String(s) }
 
-// inside is a path relative to the root, without "..": the empty string is the root itself.
-func inside(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
+// Inside is a path relative to the root, without "..": the empty string is the root itself.
+func Inside(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 
 func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), errdefs.ErrNotImplemented)

@@ -1,4 +1,4 @@
-package starter
+package compile
 
 import (
 	"strings"
@@ -46,14 +46,14 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 		c.fork("fork into the PID namespace", 0)
 	}
 	c.session(p)
-	c.p.Tell("say that it will run", birth.Value(int32(tellRunning)))
+	c.p.Tell("say that it will run", birth.Value(int32(TellRunning)))
 	if filter {
 		c.filter()
 	}
 	if loading != caps {
 		c.capset("give up what loading the filter took", caps)
 	}
-	c.call(stepExec, linux.SysExecve, file, birth.Strings(p.Args...), birth.Environ(p.Env...))
+	c.call(StepExec, linux.SysExecve, file, birth.Strings(p.Args...), birth.Environ(p.Env...))
 	return nil
 }
 
@@ -69,9 +69,9 @@ func (c *compiler) session(p *oci.Process) {
 func (c *compiler) stdio(p *oci.Process) {
 	if p.Terminal {
 		if c.tty == nil {
-			c.tty = c.p.FD(fdTerminal)
+			c.tty = c.p.FD(FDTerminal)
 		}
-		for i, name := range stdioNames {
+		for i, name := range StdioNames {
 			c.call("make the terminal its "+name, linux.SysDup3, c.tty, num(i), num(0))
 		}
 		if p.User.UID != 0 {
@@ -80,7 +80,7 @@ func (c *compiler) stdio(p *oci.Process) {
 		return
 	}
 	given := [3]bool{c.facts.Stdin, c.facts.Stdout, c.facts.Stderr}
-	for i, name := range stdioNames {
+	for i, name := range StdioNames {
 		if given[i] {
 			c.call("set its "+name, linux.SysDup3, c.p.FD(name), num(i), num(0))
 			continue
@@ -124,11 +124,11 @@ func (c *compiler) user(p *oci.Process, caps capabilitySets) {
 	}
 }
 
-// cwd enters the working directory. It is looked up inside the root with no way through the links of a procfs, so that a
+// cwd enters the working directory. It is looked up Inside the root with no way through the links of a procfs, so that a
 // descriptor of the host's, were there one, could not lead out.
 func (c *compiler) cwd(dir string) {
 	c.call("enter /", linux.SysChdir, str("/"))
-	if name := inside(dir); name != "" {
+	if name := Inside(dir); name != "" {
 		at := c.openRacing("find working directory "+dir, birth.Value(unix.AT_FDCWD), name, 0, nil)
 		c.call("enter working directory "+dir, linux.SysFchdir, at)
 	}
@@ -162,9 +162,9 @@ func (c *compiler) filter() {
 
 // Steps whose failure has words of its own: see failure.
 const (
-	stepLookPath = "look for the command in $PATH"
-	stepLookup   = "look for the command"
-	stepExec     = "run the command"
+	StepLookPath = "look for the command in $PATH"
+	StepLookup   = "look for the command"
+	StepExec     = "run the command"
 )
 
 // lookup finds the command as the process itself will see it.
@@ -173,7 +173,7 @@ func (c *compiler) lookup(p *oci.Process) birth.Arg {
 	if !strings.Contains(name, "/") {
 		return c.lookPath(name, p.Env)
 	}
-	c.call(stepLookup, linux.SysFaccessat2, num(unix.AT_FDCWD), str(name), num(unix.X_OK), num(unix.AT_EACCESS))
+	c.call(StepLookup, linux.SysFaccessat2, num(unix.AT_FDCWD), str(name), num(unix.X_OK), num(unix.AT_EACCESS))
 	return str(name)
 }
 
@@ -190,7 +190,7 @@ func (c *compiler) lookPath(name string, env []string) birth.Arg {
 		c.call("see whether it is there", linux.SysFaccessat2, num(unix.AT_FDCWD), found, num(unix.X_OK), num(unix.AT_EACCESS)).
 			On(done, 0).Allow(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP, unix.ENAMETOOLONG)
 	}
-	c.p.Fail(stepLookPath, unix.ENOENT)
+	c.p.Fail(StepLookPath, unix.ENOENT)
 	c.p.Mark(done)
 	return found
 }
