@@ -36,6 +36,11 @@ func send(fd int, msg []byte, fds []int) error {
 // recv receives one message that is there. It looks at its size first, so that nobody keeps a buffer for the largest one.
 func recv(fd int, max int) ([]byte, []int, error) {
 	size, err := recvmsg(fd, nil, nil, unix.MSG_PEEK|unix.MSG_TRUNC)
+	if err == nil && size.n == 0 {
+		// A last message and the sender's end may come between the kernel's look at the queue, which was empty then, and
+		// its look at whether there is a sender. Only a second look says that the end was all.
+		size, err = recvmsg(fd, nil, nil, unix.MSG_PEEK|unix.MSG_TRUNC)
+	}
 	switch {
 	case err != nil:
 		return nil, nil, err
