@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"syscall"
 
+	"k8s.io/klog/v2"
+
 	"github.com/hull-pods/hull/internal/failpoint"
 )
 
@@ -37,6 +39,7 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.level}))
+	klog.SetSlogLogger(log) // Kubernetes' packages have no other way to log
 	if err := run(ctx, c, log); err != nil {
 		log.Error("hulld ends", "err", err)
 		return 1
