@@ -3,10 +3,15 @@ package main
 import (
 	"maps"
 	"slices"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
+	"github.com/hull-pods/hull/cmd/toolbox/files"
+	"github.com/hull-pods/hull/cmd/toolbox/shell"
+	"github.com/hull-pods/hull/cmd/toolbox/web"
 )
 
 // lookApplet returns the applet of a name. It is a function and not a map, so that a start pays only for what it uses.
-func lookApplet(name string) (applet, bool) {
+func lookApplet(name string) (call.Applet, bool) {
 	if a, ok := coreutil(name); ok {
 		return a, true
 	}
@@ -14,21 +19,23 @@ func lookApplet(name string) (applet, bool) {
 	return a, ok
 }
 
-func own() map[string]applet {
-	in := func(run func(*call) int) applet { return applet{run: run, inside: true} }
-	return map[string]applet{
-		"sh": {run: shell}, "ash": {run: shell}, "bash": {run: shell},
-		"[": {run: builtin}, "test": {run: builtin}, "printf": {run: builtin},
-		"true": in(func(*call) int { return 0 }), "false": in(func(*call) int { return 1 }),
-		"sleep": {run: sleep}, "httpd": {run: httpd}, "wget": {run: wget}, "nc": {run: nc}, "nslookup": {run: nslookup},
-		"xargs": {run: xargs}, "env": {run: env}, "printenv": {run: env}, "timeout": {run: timeout},
-		"echo": in(echo), "pwd": in(pwd), "date": in(date), "seq": in(seq), "yes": {run: yes},
-		"id": in(id), "whoami": in(whoami), "hostname": in(hostname), "uname": in(uname), "nproc": in(nproc), "tty": {run: tty},
-		"ps": in(ps), "kill": in(kill), "umask": {run: umask, inside: true}, "uptime": in(uptime), "free": in(free),
-		"head": in(head), "tail": {run: tail}, "wc": in(wc), "grep": in(grep), "sort": in(sortLines), "uniq": in(uniq), "cut": in(cut), "tr": in(tr),
-		"tee": in(tee), "ln": in(ln), "chown": in(chown), "stat": in(stat), "readlink": in(readlink), "realpath": in(realpath), "rmdir": in(rmdir),
-		"basename": in(basename), "dirname": in(dirname), "ls": in(ls), "find": {run: find}, "tar": in(tarball), "df": in(df), "du": in(du), "mount": in(mounts), "sync": in(syncDisks), "which": in(which),
-		"mkfifo": in(mkfifo), "gzip": in(gzipped), "gunzip": in(gzipped), "zcat": in(gzipped), "dd": {run: dd},
+func sh(c *call.Call) int { return shell.Run(c, lookApplet) }
+
+func own() map[string]call.Applet {
+	in := func(run func(*call.Call) int) call.Applet { return call.Applet{Run: run, Inside: true} }
+	return map[string]call.Applet{
+		"sh": {Run: sh}, "ash": {Run: sh}, "bash": {Run: sh},
+		"[": {Run: shell.Builtin}, "test": {Run: shell.Builtin}, "printf": {Run: shell.Builtin},
+		"true": in(func(*call.Call) int { return 0 }), "false": in(func(*call.Call) int { return 1 }),
+		"sleep": {Run: sleep}, "httpd": {Run: web.Httpd}, "wget": {Run: web.Wget}, "nc": {Run: web.Nc}, "nslookup": {Run: web.Nslookup},
+		"xargs": {Run: xargs}, "env": {Run: env}, "printenv": {Run: env}, "timeout": {Run: timeout},
+		"echo": in(echo), "pwd": in(files.Pwd), "date": in(date), "seq": in(seq), "yes": {Run: yes},
+		"id": in(id), "whoami": in(whoami), "hostname": in(hostname), "uname": in(uname), "nproc": in(nproc), "tty": {Run: tty},
+		"ps": in(ps), "kill": in(kill), "umask": {Run: umask, Inside: true}, "uptime": in(uptime), "free": in(free),
+		"head": in(head), "tail": {Run: tail}, "wc": in(wc), "grep": in(grep), "sort": in(sortLines), "uniq": in(uniq), "cut": in(cut), "tr": in(tr),
+		"tee": in(tee), "ln": in(files.Ln), "chown": in(files.Chown), "stat": in(files.Stat), "readlink": in(files.Readlink), "realpath": in(files.Realpath), "rmdir": in(files.Rmdir),
+		"basename": in(files.Basename), "dirname": in(files.Dirname), "ls": in(files.Ls), "find": {Run: files.Find}, "tar": in(files.Tarball), "df": in(files.Df), "du": in(files.Du), "mount": in(files.Mounts), "sync": in(files.SyncDisks), "which": in(files.Which),
+		"mkfifo": in(files.Mkfifo), "gzip": in(files.Gzipped), "gunzip": in(files.Gzipped), "zcat": in(files.Gzipped), "dd": {Run: files.Dd},
 	}
 }
 

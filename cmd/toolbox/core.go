@@ -17,6 +17,8 @@ import (
 	"github.com/u-root/u-root/pkg/core/shasum"
 	"github.com/u-root/u-root/pkg/core/touch"
 	utilxargs "github.com/u-root/u-root/pkg/core/xargs"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // coreutils are the commands that u-root brings.
@@ -25,7 +27,7 @@ var coreutils = []string{
 }
 
 // coreutil makes an applet of a command of u-root's.
-func coreutil(name string) (applet, bool) {
+func coreutil(name string) (call.Applet, bool) {
 	var cmd func() core.Command
 	var first []string
 	switch name {
@@ -56,17 +58,17 @@ func coreutil(name string) (applet, bool) {
 	case "touch":
 		cmd = touch.New
 	default:
-		return applet{}, false
+		return call.Applet{}, false
 	}
-	return applet{run: func(c *call) int { return runCore(c, cmd(), append(first, c.args...)) }, inside: true}, true
+	return call.Applet{Run: func(c *call.Call) int { return runCore(c, cmd(), append(first, c.Args...)) }, Inside: true}, true
 }
 
-func runCore(c *call, cmd core.Command, args []string) int {
-	cmd.SetIO(c.in, c.out, c.err)
-	if c.dir != "" {
-		cmd.SetWorkingDir(c.dir)
+func runCore(c *call.Call, cmd core.Command, args []string) int {
+	cmd.SetIO(c.In, c.Out, c.Err)
+	if c.Dir != "" {
+		cmd.SetWorkingDir(c.Dir)
 	}
-	cmd.SetLookupEnv(c.env)
+	cmd.SetLookupEnv(c.Env)
 	err := cmd.RunContext(c.Context, args...)
 	var exit *exec.ExitError
 	switch {
@@ -77,7 +79,7 @@ func runCore(c *call, cmd core.Command, args []string) int {
 	case errors.As(err, &exit):
 		return exit.ExitCode()
 	}
-	return c.fail(err)
+	return c.Fail(err)
 }
 
-func xargs(c *call) int { return runCore(c, utilxargs.New(), c.args) }
+func xargs(c *call.Call) int { return runCore(c, utilxargs.New(), c.Args) }

@@ -7,19 +7,21 @@ import (
 	"io"
 	"regexp"
 	"strings"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // matcher is one run of grep.
 type matcher struct {
-	c                                                                            *call
+	c                                                                            *call.Call
 	fold, invert, number, count, list, quiet, only, whole, word, fixed, extended bool
 	noName, silent                                                               bool
 	re                                                                           *regexp.Regexp
 	found                                                                        bool
 }
 
-func grep(c *call) int {
-	fs := c.flags()
+func grep(c *call.Call) int {
+	fs := c.Flags()
 	m := matcher{c: c}
 	for name, p := range map[string]*bool{
 		"i": &m.fold, "v": &m.invert, "n": &m.number, "c": &m.count, "l": &m.list, "q": &m.quiet, "o": &m.only, "x": &m.whole, "w": &m.word, "F": &m.fixed,
@@ -28,26 +30,26 @@ func grep(c *call) int {
 		fs.BoolVar(p, name, false, "")
 	}
 	pattern := fs.String("e", "", "pattern")
-	if fs.Parse(split(c.args, "ivnclqoxwFEhs")) != nil {
+	if fs.Parse(call.Split(c.Args, "ivnclqoxwFEhs")) != nil {
 		return 2
 	}
 	files := fs.Args()
 	if *pattern == "" {
 		if len(files) == 0 {
-			return c.usage("[-ivnclqoxwFEhs] [-e] PATTERN [FILE…]")
+			return c.Usage("[-ivnclqoxwFEhs] [-e] PATTERN [FILE…]")
 		}
 		*pattern, files = files[0], files[1:]
 	}
 	var err error
 	if m.re, err = regexp.Compile(m.pattern(*pattern)); err != nil {
-		c.fail(err)
+		c.Fail(err)
 		return 2
 	}
 	if m.silent {
-		c.err = io.Discard
+		c.Err = io.Discard
 	}
 	m.noName = m.noName || len(files) < 2
-	code := c.each(files, m.file)
+	code := c.Each(files, m.file)
 	switch {
 	case m.found && (code == 0 || m.quiet):
 		return 0
@@ -64,7 +66,7 @@ func (m *matcher) file(name string, r io.Reader) error {
 		prefix = name + ":"
 	}
 	at, count := 0, 0
-	err := lines(r, func(line []byte) error {
+	err := call.Lines(r, func(line []byte) error {
 		at++
 		text := bytes.TrimSuffix(line, []byte("\n"))
 		if m.re.Match(text) == m.invert {
@@ -81,10 +83,10 @@ func (m *matcher) file(name string, r io.Reader) error {
 		return nil
 	})
 	if m.count {
-		fmt.Fprintf(m.c.out, "%s%d\n", prefix, count)
+		fmt.Fprintf(m.c.Out, "%s%d\n", prefix, count)
 	}
 	if m.list && count > 0 {
-		fmt.Fprintln(m.c.out, name)
+		fmt.Fprintln(m.c.Out, name)
 	}
 	if errors.Is(err, errEnough) {
 		return nil
@@ -99,29 +101,11 @@ func (m *matcher) show(prefix string, at int, text []byte) {
 	}
 	for _, t := range out {
 		if m.number {
-			fmt.Fprintf(m.c.out, "%s%d:%s\n", prefix, at, t)
+			fmt.Fprintf(m.c.Out, "%s%d:%s\n", prefix, at, t)
 		} else {
-			fmt.Fprintf(m.c.out, "%s%s\n", prefix, t)
+			fmt.Fprintf(m.c.Out, "%s%s\n", prefix, t)
 		}
 	}
-}
-
-// split takes letters that stand together apart ("-qF"), for the flag package.
-func split(args []string, letters string) []string {
-	var out []string
-	for i, a := range args {
-		if a == "--" || len(a) == 0 || a[0] != '-' {
-			return append(out, args[i:]...)
-		}
-		if len(a) > 2 && strings.Trim(a[1:], letters) == "" {
-			for _, l := range a[1:] {
-				out = append(out, "-"+string(l))
-			}
-			continue
-		}
-		out = append(out, a)
-	}
-	return out
 }
 
 // pattern turns a basic or extended POSIX pattern, or a fixed string, into Go's.

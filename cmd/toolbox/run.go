@@ -10,22 +10,24 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // sleep takes numbers with a unit, adds them up, and ends at once on a signal.
-func sleep(c *call) int {
+func sleep(c *call.Call) int {
 	var total time.Duration
-	if len(c.args) == 0 {
-		return c.usage("NUMBER[smhd]…")
+	if len(c.Args) == 0 {
+		return c.Usage("NUMBER[smhd]…")
 	}
-	for _, a := range c.args {
+	for _, a := range c.Args {
 		d, err := duration(a)
 		if err != nil {
-			return c.fail(err)
+			return c.Fail(err)
 		}
 		total += d
 	}
-	dieOf(nil)
+	call.DieOf(nil)
 	if total < 0 {
 		select {}
 	}
@@ -53,13 +55,13 @@ func duration(s string) (time.Duration, error) {
 }
 
 // child runs a command to its end, as timeout and env do, and passes signals on to it.
-func child(c *call, cmd *exec.Cmd) int {
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.in, c.out, c.err
+func child(c *call.Call, cmd *exec.Cmd) int {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err
 	if err := cmd.Start(); err != nil {
-		c.fail(err)
+		c.Fail(err)
 		return 127
 	}
-	dieOf(func() {
+	call.DieOf(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_, _ = cmd.Process.Wait()
 	})
@@ -67,7 +69,7 @@ func child(c *call, cmd *exec.Cmd) int {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		if err != nil {
-			return c.fail(err)
+			return c.Fail(err)
 		}
 		return 0
 	}
@@ -77,19 +79,19 @@ func child(c *call, cmd *exec.Cmd) int {
 	return exit.ExitCode()
 }
 
-func timeout(c *call) int {
-	fs := c.flags()
+func timeout(c *call.Call) int {
+	fs := c.Flags()
 	sig := fs.String("s", "TERM", "signal to send")
-	if fs.Parse(c.args) != nil || fs.NArg() < 2 {
-		return c.usage("[-s SIGNAL] SECONDS COMMAND…")
+	if fs.Parse(c.Args) != nil || fs.NArg() < 2 {
+		return c.Usage("[-s SIGNAL] SECONDS COMMAND…")
 	}
 	limit, err := duration(fs.Arg(0))
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
-	s, ok := signalNumber(*sig)
+	s, ok := call.SignalNumber(*sig)
 	if !ok {
-		return c.fail(fmt.Errorf("bad signal name %q", *sig))
+		return c.Fail(fmt.Errorf("bad signal name %q", *sig))
 	}
 	cmd := exec.Command(fs.Arg(1), fs.Args()[2:]...)
 	late := false
@@ -108,19 +110,19 @@ func timeout(c *call) int {
 }
 
 // env shows the environment, or becomes a command with a changed one.
-func env(c *call) int {
-	if c.name == "printenv" && len(c.args) > 0 {
+func env(c *call.Call) int {
+	if c.Name == "printenv" && len(c.Args) > 0 {
 		code := 0
-		for _, name := range c.args {
-			if v, ok := c.env(name); ok {
-				fmt.Fprintln(c.out, v)
+		for _, name := range c.Args {
+			if v, ok := c.Env(name); ok {
+				fmt.Fprintln(c.Out, v)
 			} else {
 				code = 1
 			}
 		}
 		return code
 	}
-	args, vars := c.args, os.Environ()
+	args, vars := c.Args, os.Environ()
 	for len(args) > 0 {
 		switch a := args[0]; {
 		case a == "-i" || a == "-":
@@ -137,35 +139,21 @@ func env(c *call) int {
 			if err == nil {
 				err = syscall.Exec(path, args, vars)
 			}
-			c.fail(err)
+			c.Fail(err)
 			return 127
 		}
 		args = args[1:]
 	}
 	for _, v := range vars {
-		fmt.Fprintln(c.out, v)
+		fmt.Fprintln(c.Out, v)
 	}
 	return 0
 }
 
-// signals are the names that people use; the numbers are those of every architecture that Hull runs on.
-var signals = []string{
-	"EXIT", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD",
-	"CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-}
-
-func signalNumber(name string) (syscall.Signal, bool) {
-	if n, err := strconv.Atoi(name); err == nil {
-		return syscall.Signal(n), n >= 0 && n < 65
-	}
-	n := slices.Index(signals, strings.TrimPrefix(strings.ToUpper(name), "SIG"))
-	return syscall.Signal(n), n > 0
-}
-
-func kill(c *call) int {
-	args, sig := c.args, syscall.SIGTERM
+func kill(c *call.Call) int {
+	args, sig := c.Args, syscall.SIGTERM
 	if len(args) > 0 && args[0] == "-l" {
-		fmt.Fprintln(c.out, strings.Join(signals[1:], " "))
+		fmt.Fprintln(c.Out, strings.Join(call.Signals[1:], " "))
 		return 0
 	}
 	if len(args) > 1 && args[0] == "-s" {
@@ -173,14 +161,14 @@ func kill(c *call) int {
 		args = args[1:]
 	}
 	if len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
-		s, ok := signalNumber(args[0][1:])
+		s, ok := call.SignalNumber(args[0][1:])
 		if !ok {
-			return c.fail(fmt.Errorf("bad signal name %q", args[0][1:]))
+			return c.Fail(fmt.Errorf("bad signal name %q", args[0][1:]))
 		}
 		sig, args = s, args[1:]
 	}
 	if len(args) == 0 {
-		return c.usage("[-SIGNAL] PID…")
+		return c.Usage("[-SIGNAL] PID…")
 	}
 	code := 0
 	for _, a := range args {
@@ -189,7 +177,7 @@ func kill(c *call) int {
 			err = syscall.Kill(pid, sig)
 		}
 		if err != nil {
-			code = c.fail(fmt.Errorf("can't kill pid %s: %w", a, err))
+			code = c.Fail(fmt.Errorf("can't kill pid %s: %w", a, err))
 		}
 	}
 	return code

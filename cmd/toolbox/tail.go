@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 var errEnough = errors.New("enough")
@@ -22,30 +24,30 @@ func oldCount(args []string) []string {
 	return args
 }
 
-func head(c *call) int {
-	fs := c.flags()
+func head(c *call.Call) int {
+	fs := c.Flags()
 	n := fs.Int64("n", 10, "lines")
 	bytesOnly := fs.Int64("c", -1, "bytes")
-	if fs.Parse(oldCount(c.args)) != nil {
+	if fs.Parse(oldCount(c.Args)) != nil {
 		return 2
 	}
-	return c.each(fs.Args(), func(name string, r io.Reader) error {
+	return c.Each(fs.Args(), func(name string, r io.Reader) error {
 		if fs.NArg() > 1 {
-			fmt.Fprintf(c.out, "==> %s <==\n", name)
+			fmt.Fprintf(c.Out, "==> %s <==\n", name)
 		}
 		if *bytesOnly >= 0 {
-			_, err := io.CopyN(c.out, r, *bytesOnly)
+			_, err := io.CopyN(c.Out, r, *bytesOnly)
 			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return err
 		}
 		left := *n
-		err := lines(r, func(line []byte) error {
+		err := call.Lines(r, func(line []byte) error {
 			if left--; left < 0 {
 				return errEnough
 			}
-			_, err := c.out.Write(line)
+			_, err := c.Out.Write(line)
 			return err
 		})
 		if errors.Is(err, errEnough) {
@@ -55,36 +57,36 @@ func head(c *call) int {
 	})
 }
 
-func tail(c *call) int {
-	fs := c.flags()
+func tail(c *call.Call) int {
+	fs := c.Flags()
 	count := fs.String("n", "10", "lines, from the beginning with +")
 	bytesOnly := fs.Int64("c", -1, "bytes")
 	follow := fs.Bool("f", false, "follow")
 	fs.BoolVar(follow, "F", false, "follow")
-	if fs.Parse(oldCount(c.args)) != nil {
+	if fs.Parse(oldCount(c.Args)) != nil {
 		return 2
 	}
 	n, err := strconv.ParseInt(*count, 10, 64)
 	if err != nil {
-		return c.fail(fmt.Errorf("%q is no number of lines", *count))
+		return c.Fail(fmt.Errorf("%q is no number of lines", *count))
 	}
 	if *follow {
-		dieOf(nil)
+		call.DieOf(nil)
 	}
-	return c.each(fs.Args(), func(name string, r io.Reader) error {
+	return c.Each(fs.Args(), func(name string, r io.Reader) error {
 		if fs.NArg() > 1 {
-			fmt.Fprintf(c.out, "==> %s <==\n", name)
+			fmt.Fprintf(c.Out, "==> %s <==\n", name)
 		}
 		if *bytesOnly >= 0 {
-			err = lastBytes(c.out, r, *bytesOnly)
+			err = lastBytes(c.Out, r, *bytesOnly)
 		} else {
-			err = lastLines(c.out, r, n, (*count)[0] == '+')
+			err = lastLines(c.Out, r, n, (*count)[0] == '+')
 		}
 		if err != nil {
 			return err
 		}
 		if f, ok := r.(*os.File); ok && *follow {
-			return followFile(c.out, f)
+			return followFile(c.Out, f)
 		}
 		return nil
 	})
@@ -110,7 +112,7 @@ func lastBytes(w io.Writer, r io.Reader, n int64) error {
 func lastLines(w io.Writer, r io.Reader, n int64, fromStart bool) error {
 	var kept [][]byte
 	at := int64(0)
-	err := lines(r, func(line []byte) error {
+	err := call.Lines(r, func(line []byte) error {
 		at++
 		if fromStart {
 			if at < n {

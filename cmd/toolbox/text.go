@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,31 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
-// lines calls fn with each line, its end included if it has one.
-func lines(r io.Reader, fn func(line []byte) error) error {
-	b := bufio.NewReaderSize(r, 64<<10)
-	for {
-		line, err := b.ReadBytes('\n')
-		if len(line) > 0 {
-			if ferr := fn(line); ferr != nil {
-				return ferr
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func wc(c *call) int {
-	fs := c.flags()
+func wc(c *call.Call) int {
+	fs := c.Flags()
 	l, w, b := fs.Bool("l", false, "lines"), fs.Bool("w", false, "words"), fs.Bool("c", false, "bytes")
-	if fs.Parse(c.args) != nil {
+	if fs.Parse(c.Args) != nil {
 		return 2
 	}
 	all := !*l && !*w && !*b
@@ -49,12 +30,12 @@ func wc(c *call) int {
 		if name != "" {
 			f = append(f, name)
 		}
-		fmt.Fprintln(c.out, strings.Join(f, " "))
+		fmt.Fprintln(c.Out, strings.Join(f, " "))
 	}
 	var total [3]int64
-	code := c.each(fs.Args(), func(name string, r io.Reader) error {
+	code := c.Each(fs.Args(), func(name string, r io.Reader) error {
 		var n [3]int64
-		err := lines(r, func(line []byte) error {
+		err := call.Lines(r, func(line []byte) error {
 			if line[len(line)-1] == '\n' {
 				n[0]++
 			}
@@ -75,10 +56,10 @@ func wc(c *call) int {
 }
 
 // readAll reads the lines of every file, without their ends.
-func (c *call) readAll(names []string) ([]string, int) {
+func readAll(c *call.Call, names []string) ([]string, int) {
 	var all []string
-	code := c.each(names, func(_ string, r io.Reader) error {
-		return lines(r, func(line []byte) error {
+	code := c.Each(names, func(_ string, r io.Reader) error {
+		return call.Lines(r, func(line []byte) error {
 			all = append(all, string(bytes.TrimSuffix(line, []byte("\n"))))
 			return nil
 		})
@@ -86,14 +67,14 @@ func (c *call) readAll(names []string) ([]string, int) {
 	return all, code
 }
 
-func sortLines(c *call) int {
-	fs := c.flags()
+func sortLines(c *call.Call) int {
+	fs := c.Flags()
 	r, n, u := fs.Bool("r", false, "reverse"), fs.Bool("n", false, "by number"), fs.Bool("u", false, "unique")
 	key := fs.Int("k", 0, "by this field")
-	if fs.Parse(split(c.args, "rnu")) != nil {
+	if fs.Parse(call.Split(c.Args, "rnu")) != nil {
 		return 2
 	}
-	all, code := c.readAll(fs.Args())
+	all, code := readAll(c, fs.Args())
 	of := func(s string) string {
 		if f := strings.Fields(s); *key > 0 {
 			if *key > len(f) {
@@ -131,18 +112,18 @@ func sortLines(c *call) int {
 		all = slices.CompactFunc(all, func(a, b string) bool { return compare(a, b) == 0 })
 	}
 	for _, s := range all {
-		fmt.Fprintln(c.out, s)
+		fmt.Fprintln(c.Out, s)
 	}
 	return code
 }
 
-func uniq(c *call) int {
-	fs := c.flags()
+func uniq(c *call.Call) int {
+	fs := c.Flags()
 	count, dup := fs.Bool("c", false, "count"), fs.Bool("d", false, "only repeated")
-	if fs.Parse(c.args) != nil {
+	if fs.Parse(c.Args) != nil {
 		return 2
 	}
-	all, code := c.readAll(fs.Args())
+	all, code := readAll(c, fs.Args())
 	for i := 0; i < len(all); {
 		n := 1
 		for i+n < len(all) && all[i+n] == all[i] {
@@ -151,26 +132,26 @@ func uniq(c *call) int {
 		switch {
 		case *dup && n == 1:
 		case *count:
-			fmt.Fprintf(c.out, "%7d %s\n", n, all[i])
+			fmt.Fprintf(c.Out, "%7d %s\n", n, all[i])
 		default:
-			fmt.Fprintln(c.out, all[i])
+			fmt.Fprintln(c.Out, all[i])
 		}
 		i += n
 	}
 	return code
 }
 
-func cut(c *call) int {
-	fs := c.flags()
+func cut(c *call.Call) int {
+	fs := c.Flags()
 	delim, fields, chars := fs.String("d", "\t", "delimiter"), fs.String("f", "", "fields"), fs.String("c", "", "characters")
-	if fs.Parse(glued(c.args, "dfc")) != nil || (*fields == "") == (*chars == "") {
-		return c.usage("[-d DELIMITER] -f LIST | -c LIST [FILE…]")
+	if fs.Parse(glued(c.Args, "dfc")) != nil || (*fields == "") == (*chars == "") {
+		return c.Usage("[-d DELIMITER] -f LIST | -c LIST [FILE…]")
 	}
 	wanted, err := ranges(*fields + *chars)
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
-	all, code := c.readAll(fs.Args())
+	all, code := readAll(c, fs.Args())
 	for _, s := range all {
 		parts, sep := strings.Split(s, *delim), *delim
 		if *chars != "" {
@@ -182,7 +163,7 @@ func cut(c *call) int {
 				kept = append(kept, p)
 			}
 		}
-		fmt.Fprintln(c.out, strings.Join(kept, sep))
+		fmt.Fprintln(c.Out, strings.Join(kept, sep))
 	}
 	return code
 }
@@ -225,16 +206,16 @@ func ranges(list string) (func(int) bool, error) {
 	}, nil
 }
 
-func tr(c *call) int {
-	fs := c.flags()
+func tr(c *call.Call) int {
+	fs := c.Flags()
 	del, squeeze := fs.Bool("d", false, "delete"), fs.Bool("s", false, "squeeze")
-	if fs.Parse(c.args) != nil || fs.NArg() < 1 {
-		return c.usage("[-ds] SET1 [SET2]")
+	if fs.Parse(c.Args) != nil || fs.NArg() < 1 {
+		return c.Usage("[-ds] SET1 [SET2]")
 	}
 	from, to := charSet(fs.Arg(0)), charSet(fs.Arg(1))
-	in, err := io.ReadAll(c.in)
+	in, err := io.ReadAll(c.In)
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	out := make([]byte, 0, len(in))
 	for _, b := range in {
@@ -252,8 +233,8 @@ func tr(c *call) int {
 		}
 		out = append(out, b)
 	}
-	if _, err := c.out.Write(out); err != nil {
-		return c.fail(err)
+	if _, err := c.Out.Write(out); err != nil {
+		return c.Fail(err)
 	}
 	return 0
 }
@@ -277,32 +258,32 @@ func charSet(s string) []byte {
 	return set
 }
 
-func tee(c *call) int {
-	fs := c.flags()
+func tee(c *call.Call) int {
+	fs := c.Flags()
 	add := fs.Bool("a", false, "append")
-	if fs.Parse(c.args) != nil {
+	if fs.Parse(c.Args) != nil {
 		return 2
 	}
 	mode := os.O_TRUNC
 	if *add {
 		mode = os.O_APPEND
 	}
-	outs, code := []io.Writer{c.out}, 0
+	outs, code := []io.Writer{c.Out}, 0
 	for _, name := range fs.Args() {
-		f, err := os.OpenFile(c.path(name), os.O_WRONLY|os.O_CREATE|mode, 0o666)
+		f, err := os.OpenFile(c.Path(name), os.O_WRONLY|os.O_CREATE|mode, 0o666)
 		if err != nil {
-			code = c.fail(err)
+			code = c.Fail(err)
 			continue
 		}
 		defer func() {
 			if err := f.Close(); err != nil {
-				c.fail(err)
+				c.Fail(err)
 			}
 		}()
 		outs = append(outs, f)
 	}
-	if _, err := io.Copy(io.MultiWriter(outs...), c.in); err != nil {
-		return c.fail(err)
+	if _, err := io.Copy(io.MultiWriter(outs...), c.In); err != nil {
+		return c.Fail(err)
 	}
 	return code
 }

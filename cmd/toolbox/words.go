@@ -8,11 +8,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // echo knows -n, and -e with the usual escapes.
-func echo(c *call) int {
-	args, newline, escapes := c.args, "\n", false
+func echo(c *call.Call) int {
+	args, newline, escapes := c.Args, "\n", false
 	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' && strings.Trim(args[0][1:], "neE") == "" {
 		for _, f := range args[0][1:] {
 			switch f {
@@ -30,18 +32,18 @@ func echo(c *call) int {
 	if escapes {
 		s = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\t`, "\t", `\r`, "\r", `\a`, "\a", `\b`, "\b", `\f`, "\f", `\v`, "\v", `\e`, "\x1b", `\0`, "\x00").Replace(s)
 	}
-	if _, err := io.WriteString(c.out, s+newline); err != nil {
-		return c.fail(err)
+	if _, err := io.WriteString(c.Out, s+newline); err != nil {
+		return c.Fail(err)
 	}
 	return 0
 }
 
-func seq(c *call) int {
-	n := make([]int64, len(c.args))
-	for i, a := range c.args {
+func seq(c *call.Call) int {
+	n := make([]int64, len(c.Args))
+	for i, a := range c.Args {
 		var err error
 		if n[i], err = strconv.ParseInt(a, 10, 64); err != nil {
-			return c.fail(fmt.Errorf("%q is no whole number", a))
+			return c.Fail(fmt.Errorf("%q is no whole number", a))
 		}
 	}
 	first, step, last := int64(1), int64(1), int64(0)
@@ -53,41 +55,41 @@ func seq(c *call) int {
 	case 3:
 		first, step, last = n[0], n[1], n[2]
 	default:
-		return c.usage("[FIRST [STEP]] LAST")
+		return c.Usage("[FIRST [STEP]] LAST")
 	}
 	if step == 0 {
-		return c.fail(errors.New("the step is zero"))
+		return c.Fail(errors.New("the step is zero"))
 	}
-	w := bufio.NewWriter(c.out)
+	w := bufio.NewWriter(c.Out)
 	for i := first; step > 0 && i <= last || step < 0 && i >= last; i += step {
 		if _, err := fmt.Fprintln(w, i); err != nil {
-			return c.fail(err)
+			return c.Fail(err)
 		}
 	}
 	if err := w.Flush(); err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	return 0
 }
 
-func yes(c *call) int {
+func yes(c *call.Call) int {
 	what := "y"
-	if len(c.args) > 0 {
-		what = strings.Join(c.args, " ")
+	if len(c.Args) > 0 {
+		what = strings.Join(c.Args, " ")
 	}
-	dieOf(nil)
-	w := bufio.NewWriterSize(c.out, 32<<10)
+	call.DieOf(nil)
+	w := bufio.NewWriterSize(c.Out, 32<<10)
 	for {
 		if _, err := fmt.Fprintln(w, what); err != nil {
-			return c.fail(err)
+			return c.Fail(err)
 		}
 	}
 }
 
 // date knows -u and formats of the common letters.
-func date(c *call) int {
+func date(c *call.Call) int {
 	now, format := time.Now(), "%a %b %e %H:%M:%S %Z %Y"
-	for _, a := range c.args {
+	for _, a := range c.Args {
 		switch {
 		case a == "-u":
 			now = now.UTC()
@@ -96,10 +98,10 @@ func date(c *call) int {
 		case a == "-Iseconds":
 			format = "%Y-%m-%dT%H:%M:%S%z"
 		default:
-			return c.usage("[-u] [-Iseconds] [+FORMAT]")
+			return c.Usage("[-u] [-Iseconds] [+FORMAT]")
 		}
 	}
-	fmt.Fprintln(c.out, strftime(now, format))
+	fmt.Fprintln(c.Out, strftime(now, format))
 	return 0
 }
 

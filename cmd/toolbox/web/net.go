@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"context"
@@ -9,17 +9,19 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
-// nc connects, or listens for one connection, and copies between it and standard input and output.
-func nc(c *call) int {
-	fs := c.flags()
+// Nc connects, or listens for one connection, and copies between it and standard input and output.
+func Nc(c *call.Call) int {
+	fs := c.Flags()
 	listen, udp, zero, keep := fs.Bool("l", false, "listen"), fs.Bool("u", false, "UDP"), fs.Bool("z", false, "only connect"), fs.Bool("k", false, "listen for more")
 	port, wait := fs.String("p", "", "local port"), fs.Float64("w", 0, "seconds to wait")
-	if fs.Parse(split(c.args, "luzkvn")) != nil {
+	if fs.Parse(call.Split(c.Args, "luzkvn")) != nil {
 		return 2
 	}
-	dieOf(nil)
+	call.DieOf(nil)
 	network := "tcp"
 	if *udp {
 		network = "udp"
@@ -27,26 +29,26 @@ func nc(c *call) int {
 	limit := time.Duration(*wait * float64(time.Second))
 	if !*listen {
 		if fs.NArg() != 2 {
-			return c.usage("[-uz] [-w SECONDS] HOST PORT | -l [-uk] -p PORT")
+			return c.Usage("[-uz] [-w SECONDS] HOST PORT | -l [-uk] -p PORT")
 		}
 		conn, err := net.DialTimeout(network, net.JoinHostPort(fs.Arg(0), fs.Arg(1)), limit)
 		if err != nil {
-			return c.fail(err)
+			return c.Fail(err)
 		}
 		if *zero {
-			return c.ended(conn.Close())
+			return c.Ended(conn.Close())
 		}
-		return c.ended(both(c, conn))
+		return c.Ended(both(c, conn))
 	}
 	if *port == "" {
 		*port = fs.Arg(0)
 	}
 	if *udp {
-		return c.ended(receive(c, ":"+*port))
+		return c.Ended(receive(c, ":"+*port))
 	}
 	l, err := net.Listen(network, ":"+*port)
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	for {
 		conn, err := l.Accept()
@@ -54,32 +56,25 @@ func nc(c *call) int {
 			err = both(c, conn)
 		}
 		if err != nil || !*keep {
-			return c.ended(err)
+			return c.Ended(err)
 		}
 	}
 }
 
-func (c *call) ended(err error) int {
-	if err != nil {
-		return c.fail(err)
-	}
-	return 0
-}
-
 // both copies both ways until the other side has ended.
-func both(c *call, conn net.Conn) error {
+func both(c *call.Call, conn net.Conn) error {
 	go func() {
-		_, _ = io.Copy(conn, c.in)
+		_, _ = io.Copy(conn, c.In)
 		if t, ok := conn.(*net.TCPConn); ok {
 			_ = t.CloseWrite() // the other side may be gone already
 		}
 	}()
-	_, err := io.Copy(c.out, conn)
+	_, err := io.Copy(c.Out, conn)
 	return errors.Join(err, conn.Close())
 }
 
 // receive answers the first who sends.
-func receive(c *call, addr string) error {
+func receive(c *call.Call, addr string) error {
 	conn, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		return err
@@ -93,39 +88,40 @@ func receive(c *call, addr string) error {
 		}
 		once.Do(func() {
 			go func() {
-				_ = lines(c.in, func(line []byte) error {
+				_ = call.Lines(c.In, func(line []byte) error {
 					_, err := conn.WriteTo(line, from)
 					return err
 				})
 			}()
 		})
-		if _, err := c.out.Write(buf[:n]); err != nil {
+		if _, err := c.Out.Write(buf[:n]); err != nil {
 			return err
 		}
 	}
 }
 
-func nslookup(c *call) int {
-	if len(c.args) < 1 || len(c.args) > 2 {
-		return c.usage("NAME [SERVER]")
+// Nslookup looks a name or an address up, at a server if one is given.
+func Nslookup(c *call.Call) int {
+	if len(c.Args) < 1 || len(c.Args) > 2 {
+		return c.Usage("NAME [SERVER]")
 	}
 	r := &net.Resolver{PreferGo: true}
-	if len(c.args) == 2 {
-		server := net.JoinHostPort(c.args[1], "53")
+	if len(c.Args) == 2 {
+		server := net.JoinHostPort(c.Args[1], "53")
 		r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, server)
 		}
 	}
-	if net.ParseIP(c.args[0]) != nil {
-		found, err := r.LookupAddr(c, c.args[0])
+	if net.ParseIP(c.Args[0]) != nil {
+		found, err := r.LookupAddr(c.Context, c.Args[0])
 		for _, n := range found {
-			fmt.Fprintf(c.out, "%s\tname = %s\n", c.args[0], n)
+			fmt.Fprintf(c.Out, "%s\tname = %s\n", c.Args[0], n)
 		}
-		return c.ended(err)
+		return c.Ended(err)
 	}
-	found, err := r.LookupHost(c, c.args[0])
+	found, err := r.LookupHost(c.Context, c.Args[0])
 	for i, a := range found {
-		fmt.Fprintf(c.out, "Name:\t%s\nAddress %s: %s\n", c.args[0], strconv.Itoa(i+1), a)
+		fmt.Fprintf(c.Out, "Name:\t%s\nAddress %s: %s\n", c.Args[0], strconv.Itoa(i+1), a)
 	}
-	return c.ended(err)
+	return c.Ended(err)
 }

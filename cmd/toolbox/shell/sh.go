@@ -1,4 +1,6 @@
-package main
+// Package shell is the toolbox's sh: mvdan.cc/sh's interpreter, with the processes, signals and traps that a shell has when it is
+// process 1 of a container.
+package shell
 
 import (
 	"bufio"
@@ -13,28 +15,30 @@ import (
 	"golang.org/x/term"
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
-// shell is sh: `sh -c SCRIPT [NAME [ARG…]]`, `sh FILE [ARG…]`, standard input, or a terminal.
-func shell(c *call) int {
-	command, opts, rest, err := shellArgs(c.args)
+// Run is sh: `sh -c SCRIPT [NAME [ARG…]]`, `sh FILE [ARG…]`, standard input, or a terminal.
+func Run(c *call.Call, find Find) int {
+	command, opts, rest, err := shellArgs(c.Args)
 	if err != nil {
-		fmt.Fprintf(c.err, "sh: %v\n", err)
+		fmt.Fprintf(c.Err, "sh: %v\n", err)
 		return 2
 	}
 	name, params := "sh", []string(nil)
 	if len(rest) > 0 {
 		name, params = rest[0], rest[1:]
 	}
-	jobs := newJobs()
+	jobs := newJobs(find)
 	runner, err := interp.New(
-		interp.StdIO(c.in, c.out, c.err),
+		interp.StdIO(c.In, c.Out, c.Err),
 		interp.Params(append(append(opts, "--"), params...)...),
 		interp.CallHandler(jobs.call),
 		interp.ExecHandlers(jobs.only),
 	)
 	if err != nil {
-		fmt.Fprintf(c.err, "sh: %v\n", err)
+		fmt.Fprintf(c.Err, "sh: %v\n", err)
 		return 2
 	}
 	switch {
@@ -45,7 +49,7 @@ func shell(c *call) int {
 		jobs.watch(false)
 		f, err := os.Open(name)
 		if err != nil {
-			fmt.Fprintf(c.err, "sh: %v\n", err)
+			fmt.Fprintf(c.Err, "sh: %v\n", err)
 			return 127
 		}
 		defer f.Close() //nolint:errcheck // opened for reading
@@ -94,25 +98,25 @@ func shellArgs(args []string) (command *string, opts, rest []string, err error) 
 	return command, opts, args, nil
 }
 
-func runScript(c *call, r *interp.Runner, src io.Reader, name string) int {
+func runScript(c *call.Call, r *interp.Runner, src io.Reader, name string) int {
 	file, err := syntax.NewParser().Parse(src, name)
 	if err != nil {
-		fmt.Fprintf(c.err, "sh: %v\n", err)
+		fmt.Fprintf(c.Err, "sh: %v\n", err)
 		return 2
 	}
-	return exitCode(c, r.Run(c, file))
+	return exitCode(c, r.Run(c.Context, file))
 }
 
 // runLines runs standard input statement by statement, as it comes: a command may read what follows it.
-func runLines(c *call, r *interp.Runner) int {
+func runLines(c *call.Call, r *interp.Runner) int {
 	code := 0
-	for stmts, err := range syntax.NewParser().InteractiveSeq(c.in) {
+	for stmts, err := range syntax.NewParser().InteractiveSeq(c.In) {
 		if err != nil {
-			fmt.Fprintf(c.err, "sh: %v\n", err)
+			fmt.Fprintf(c.Err, "sh: %v\n", err)
 			return 2
 		}
 		for _, s := range stmts {
-			code = exitCode(c, r.Run(c, s))
+			code = exitCode(c, r.Run(c.Context, s))
 			if r.Exited() {
 				return code
 			}
@@ -122,31 +126,31 @@ func runLines(c *call, r *interp.Runner) int {
 }
 
 // converse is the shell on a terminal: the terminal's own line editing, a prompt, and Ctrl-C for what runs, not for the shell.
-func converse(c *call, r *interp.Runner) int {
+func converse(c *call.Call, r *interp.Runner) int {
 	interrupt := make(chan os.Signal, 1)
 	signal.Notify(interrupt, syscall.SIGINT, syscall.SIGQUIT)
 	go func() {
 		for range interrupt {
-			fmt.Fprintln(c.out) // the terminal has thrown the line away
+			fmt.Fprintln(c.Out) // the terminal has thrown the line away
 		}
 	}()
-	in := bufio.NewReader(c.in)
+	in := bufio.NewReader(c.In)
 	code := 0
 	prompt(c, r)
 	for {
 		parser := syntax.NewParser()
 		for stmts, err := range parser.InteractiveSeq(in) {
 			if err != nil {
-				fmt.Fprintf(c.err, "sh: %v\n", err)
+				fmt.Fprintf(c.Err, "sh: %v\n", err)
 				code = 2
 				break
 			}
 			if parser.Incomplete() {
-				fmt.Fprint(c.out, "> ")
+				fmt.Fprint(c.Out, "> ")
 				continue
 			}
 			for _, s := range stmts {
-				code = exitCode(c, r.Run(c, s))
+				code = exitCode(c, r.Run(c.Context, s))
 				if r.Exited() {
 					return code
 				}
@@ -154,22 +158,22 @@ func converse(c *call, r *interp.Runner) int {
 			prompt(c, r)
 		}
 		if _, err := in.Peek(1); err != nil {
-			fmt.Fprintln(c.out)
+			fmt.Fprintln(c.Out)
 			return code
 		}
 		prompt(c, r)
 	}
 }
 
-func prompt(c *call, r *interp.Runner) {
+func prompt(c *call.Call, r *interp.Runner) {
 	sign := "$"
 	if os.Geteuid() == 0 {
 		sign = "#"
 	}
-	fmt.Fprintf(c.out, "%s %s ", r.Dir, sign)
+	fmt.Fprintf(c.Out, "%s %s ", r.Dir, sign)
 }
 
-func exitCode(c *call, err error) int {
+func exitCode(c *call.Call, err error) int {
 	var status interp.ExitStatus
 	switch {
 	case err == nil:
@@ -177,15 +181,15 @@ func exitCode(c *call, err error) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	fmt.Fprintf(c.err, "sh: %v\n", err)
+	fmt.Fprintf(c.Err, "sh: %v\n", err)
 	return 1
 }
 
-// builtin runs a command that the shell has inside, for those who call it by its path.
-func builtin(c *call) int {
-	r, err := interp.New(interp.StdIO(c.in, c.out, c.err), interp.Params(append([]string{"--"}, c.args...)...))
+// Builtin runs a command that the shell has inside, for those who call it by its path.
+func Builtin(c *call.Call) int {
+	r, err := interp.New(interp.StdIO(c.In, c.Out, c.Err), interp.Params(append([]string{"--"}, c.Args...)...))
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
-	return runScript(c, r, strings.NewReader(c.name+` "$@"`), c.name)
+	return runScript(c, r, strings.NewReader(c.Name+` "$@"`), c.Name)
 }

@@ -1,4 +1,4 @@
-package main
+package shell
 
 import (
 	"bytes"
@@ -19,11 +19,14 @@ import (
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // jobs are the processes that a shell has started. A signal to the shell goes to them: then the shell runs its trap for it, or
 // ends when they have ended.
 type jobs struct {
+	find    Find
 	mu      sync.Mutex
 	running map[int]*os.Process
 	ended   *sync.Cond // a process has ended
@@ -33,8 +36,11 @@ type jobs struct {
 	came    []syscall.Signal
 }
 
-func newJobs() *jobs {
-	j := &jobs{running: map[int]*os.Process{}, traps: map[syscall.Signal]string{}}
+// Find looks a command of the toolbox up.
+type Find func(name string) (call.Applet, bool)
+
+func newJobs(find Find) *jobs {
+	j := &jobs{find: find, running: map[int]*os.Process{}, traps: map[syscall.Signal]string{}}
 	j.ended = sync.NewCond(&j.mu)
 	return j
 }
@@ -82,7 +88,7 @@ func (j *jobs) signalled(sig syscall.Signal) {
 	for len(j.running) > 0 {
 		j.ended.Wait()
 	}
-	die(sig)
+	call.Die(sig)
 }
 
 // reap buries the children that are not the shell's own: process 1 inherits the orphans of its namespace.
@@ -133,7 +139,7 @@ func (j *jobs) takePending() string {
 }
 
 // last runs the traps of signals that came during the last command.
-func (j *jobs) last(c *call, r *interp.Runner, code int) int {
+func (j *jobs) last(c *call.Call, r *interp.Runner, code int) int {
 	j.mu.Lock()
 	script := j.takePending()
 	j.mu.Unlock()
@@ -156,7 +162,7 @@ func (j *jobs) trap(args []string) []string {
 	}
 	kept := args[:2:2]
 	for _, name := range args[2:] {
-		sig, ok := signalNumber(name)
+		sig, ok := call.SignalNumber(name)
 		switch {
 		case !ok || name == "0":
 			kept = append(kept, name)
@@ -192,9 +198,9 @@ func (j *jobs) exec(ctx context.Context, args []string) error {
 		return nil
 	}
 	if ours {
-		if a, ok := lookApplet(name); ok && a.inside {
-			c := &call{Context: ctx, name: name, args: args[1:], in: hc.Stdin, out: hc.Stdout, err: hc.Stderr, dir: hc.Dir, env: lookup(hc.Env)}
-			if code := a.run(c); code != 0 {
+		if a, ok := j.find(name); ok && a.Inside {
+			c := &call.Call{Context: ctx, Name: name, Args: args[1:], In: hc.Stdin, Out: hc.Stdout, Err: hc.Stderr, Dir: hc.Dir, Env: lookup(hc.Env)}
+			if code := a.Run(c); code != 0 {
 				return interp.ExitStatus(code)
 			}
 			return nil
@@ -205,7 +211,7 @@ func (j *jobs) exec(ctx context.Context, args []string) error {
 	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = environ(hc.Env), hc.Dir, hc.Stdin, hc.Stdout, hc.Stderr
 	err := j.start(cmd)
 	if errors.Is(err, syscall.ENOEXEC) {
-		return runPlain(ctx, hc, path, args)
+		return j.runPlain(ctx, hc, path, args)
 	}
 	if err != nil {
 		fmt.Fprintf(hc.Stderr, "sh: %v\n", err)
@@ -235,7 +241,7 @@ func (j *jobs) goOn() {
 func (j *jobs) killsSelf(args []string) bool {
 	sig := syscall.SIGTERM
 	if len(args) == 2 {
-		s, ok := signalNumber(strings.TrimPrefix(args[0], "-"))
+		s, ok := call.SignalNumber(strings.TrimPrefix(args[0], "-"))
 		if !ok {
 			return false
 		}
@@ -275,7 +281,7 @@ func status(err error) error {
 }
 
 // runPlain runs a script that has no #! line.
-func runPlain(ctx context.Context, hc interp.HandlerContext, path string, args []string) error {
+func (j *jobs) runPlain(ctx context.Context, hc interp.HandlerContext, path string, args []string) error {
 	b, err := os.ReadFile(path)
 	if first, _, _ := bytes.Cut(b, []byte("\n")); err == nil && bytes.IndexByte(first, 0) >= 0 {
 		err = errors.New("cannot execute binary file")
@@ -284,9 +290,9 @@ func runPlain(ctx context.Context, hc interp.HandlerContext, path string, args [
 		fmt.Fprintf(hc.Stderr, "sh: %s: %v\n", args[0], err)
 		return interp.ExitStatus(126)
 	}
-	c := &call{Context: ctx, name: "sh", args: append([]string{"-c", string(b)}, args...), in: hc.Stdin, out: hc.Stdout, err: hc.Stderr}
-	j := newJobs()
-	r, err := interp.New(interp.StdIO(c.in, c.out, c.err), interp.Dir(hc.Dir), interp.Env(expand.ListEnviron(environ(hc.Env)...)),
+	c := &call.Call{Context: ctx, Name: "sh", In: hc.Stdin, Out: hc.Stdout, Err: hc.Stderr}
+	j = newJobs(j.find)
+	r, err := interp.New(interp.StdIO(c.In, c.Out, c.Err), interp.Dir(hc.Dir), interp.Env(expand.ListEnviron(environ(hc.Env)...)),
 		interp.Params(append([]string{"--"}, args[1:]...)...), interp.CallHandler(j.call), interp.ExecHandlers(j.only))
 	if err != nil {
 		return err

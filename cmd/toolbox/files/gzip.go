@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"compress/gzip"
@@ -7,19 +7,21 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
-// gzipped is gzip, gunzip and zcat: files in place with the ending .gz, or standard input to standard output.
-func gzipped(c *call) int {
-	fs := c.flags()
-	unpack, stdout, keep := fs.Bool("d", c.name != "gzip", "unpack"), fs.Bool("c", c.name == "zcat", "to standard output"), fs.Bool("k", false, "keep the file")
+// Gzipped is gzip, gunzip and zcat: files in place with the ending .gz, or standard input to standard output.
+func Gzipped(c *call.Call) int {
+	fs := c.Flags()
+	unpack, stdout, keep := fs.Bool("d", c.Name != "gzip", "unpack"), fs.Bool("c", c.Name == "zcat", "to standard output"), fs.Bool("k", false, "keep the file")
 	fs.Bool("f", false, "force")
-	if fs.Parse(split(c.args, "dckf")) != nil {
+	if fs.Parse(call.Split(c.Args, "dckf")) != nil {
 		return 2
 	}
-	return c.each(fs.Args(), func(name string, r io.Reader) (err error) {
+	return c.Each(fs.Args(), func(name string, r io.Reader) (err error) {
 		if name == "" || *stdout {
-			return gzipStream(c.out, r, *unpack)
+			return gzipStream(c.Out, r, *unpack)
 		}
 		to := name + ".gz"
 		if *unpack {
@@ -28,17 +30,17 @@ func gzipped(c *call) int {
 				return fmt.Errorf("%s: unknown suffix", name)
 			}
 		}
-		f, err := os.OpenFile(c.path(to), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+		f, err := os.OpenFile(c.Path(to), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 		if err != nil {
 			return err
 		}
 		if err := errors.Join(gzipStream(f, r, *unpack), f.Close()); err != nil {
-			return errors.Join(err, os.Remove(c.path(to)))
+			return errors.Join(err, os.Remove(c.Path(to)))
 		}
 		if *keep {
 			return nil
 		}
-		return os.Remove(c.path(name))
+		return os.Remove(c.Path(name))
 	})
 }
 

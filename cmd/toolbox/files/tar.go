@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"archive/tar"
@@ -10,16 +10,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
-// tarball is tar: `tar -c|-x|-t [-zvmpk] [-f FILE] [-C DIR] [NAME…]`, the letters also without a dash. It is what `kubectl cp`
+// Tarball is tar: `tar -c|-x|-t [-zvmpk] [-f FILE] [-C DIR] [NAME…]`, the letters also without a dash. It is what `kubectl cp`
 // calls in a container.
-func tarball(c *call) int {
-	o := tarOptions{c: c, file: "-", dir: c.path(".")}
-	names, err := o.parse(c.args)
+func Tarball(c *call.Call) int {
+	o := tarOptions{c: c, file: "-", dir: c.Path(".")}
+	names, err := o.parse(c.Args)
 	if err != nil {
-		fmt.Fprintf(c.err, "tar: %v\n", err)
-		return c.usage("-c|-x|-t [-zvmpk] [-f FILE] [-C DIR] [NAME…]")
+		fmt.Fprintf(c.Err, "tar: %v\n", err)
+		return c.Usage("-c|-x|-t [-zvmpk] [-f FILE] [-C DIR] [NAME…]")
 	}
 	switch o.mode {
 	case 'c':
@@ -28,13 +30,13 @@ func tarball(c *call) int {
 		err = o.read(names)
 	}
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	return 0
 }
 
 type tarOptions struct {
-	c                        *call
+	c                        *call.Call
 	mode                     byte
 	zip, verbose, keep, mine bool
 	file, dir                string
@@ -74,7 +76,7 @@ func (o *tarOptions) parse(args []string) (names []string, err error) {
 				if l == 'f' {
 					o.file = value
 				} else {
-					o.dir = o.c.path(value)
+					o.dir = o.c.Path(value)
 				}
 				if glued {
 					break
@@ -108,14 +110,14 @@ func (o *tarOptions) letter(l byte) error {
 }
 
 func (o *tarOptions) create(names []string) (err error) {
-	out, say := o.c.out, o.c.err
+	out, say := o.c.Out, o.c.Err
 	if o.file != "-" {
-		f, err := os.Create(o.c.path(o.file))
+		f, err := os.Create(o.c.Path(o.file))
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
-		out, say = f, o.c.out
+		out, say = f, o.c.Out
 	}
 	if o.zip {
 		z := gzip.NewWriter(out)
@@ -178,9 +180,9 @@ func addFile(w *tar.Writer, path, name string, d fs.DirEntry) error {
 }
 
 func (o *tarOptions) read(names []string) (err error) {
-	in := o.c.in
+	in := o.c.In
 	if o.file != "-" {
-		f, err := os.Open(o.c.path(o.file))
+		f, err := os.Open(o.c.Path(o.file))
 		if err != nil {
 			return err
 		}
@@ -212,7 +214,7 @@ func (o *tarOptions) read(names []string) (err error) {
 			continue
 		}
 		if o.mode == 't' || o.verbose {
-			fmt.Fprintln(o.c.out, hdr.Name)
+			fmt.Fprintln(o.c.Out, hdr.Name)
 		}
 		if o.mode == 't' || name == "." {
 			continue

@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"bufio"
@@ -13,11 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
-// wget fetches one address: `wget [-q] [-S] [-O FILE] [-T SECONDS] [--spider] [--header H]… [--post-data D] URL`.
-func wget(c *call) int {
-	fs := c.flags()
+// Wget fetches one address: `wget [-q] [-S] [-O FILE] [-T SECONDS] [--spider] [--header H]… [--post-data D] URL`.
+func Wget(c *call.Call) int {
+	fs := c.Flags()
 	var o fetching
 	fs.BoolVar(&o.quiet, "q", false, "say nothing")
 	fs.BoolVar(&o.headers, "S", false, "show the answer's head")
@@ -32,10 +34,10 @@ func wget(c *call) int {
 		o.send = append(o.send, s)
 		return nil
 	})
-	if fs.Parse(wgetArgs(c.args)) != nil || fs.NArg() != 1 {
-		return c.usage("[-qS] [-O FILE] [-T SECONDS] [--spider] [--header HEADER] [--post-data DATA] URL")
+	if fs.Parse(wgetArgs(c.Args)) != nil || fs.NArg() != 1 {
+		return c.Usage("[-qS] [-O FILE] [-T SECONDS] [--spider] [--header HEADER] [--post-data DATA] URL")
 	}
-	dieOf(nil)
+	call.DieOf(nil)
 	if *seconds > 0 {
 		o.deadline = time.Now().Add(time.Duration(*seconds * float64(time.Second)))
 	}
@@ -44,7 +46,7 @@ func wget(c *call) int {
 		target = "http://" + target
 	}
 	if err := o.fetch(c, target); err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	return 0
 }
@@ -92,7 +94,7 @@ type fetching struct {
 
 const maxRedirects = 10
 
-func (o *fetching) fetch(c *call, target string) error {
+func (o *fetching) fetch(c *call.Call, target string) error {
 	for range maxRedirects {
 		u, err := url.Parse(target)
 		if err != nil {
@@ -115,7 +117,7 @@ func (o *fetching) fetch(c *call, target string) error {
 }
 
 // once asks one server, and returns where it says to go instead.
-func (o *fetching) once(c *call, u *url.URL) (_ string, err error) {
+func (o *fetching) once(c *call.Call, u *url.URL) (_ string, err error) {
 	host := u.Host
 	if u.Port() == "" {
 		host = net.JoinHostPort(u.Hostname(), "80")
@@ -141,7 +143,7 @@ func (o *fetching) once(c *call, u *url.URL) (_ string, err error) {
 	}
 	if o.spider {
 		if !o.quiet {
-			fmt.Fprintln(c.err, "remote file exists")
+			fmt.Fprintln(c.Err, "remote file exists")
 		}
 		return "", nil
 	}
@@ -174,7 +176,7 @@ func (o *fetching) ask(w io.Writer, u *url.URL) error {
 }
 
 // head reads the answer's head; a code of 400 and above is an error.
-func (o *fetching) head(c *call, r *textproto.Reader) (int, textproto.MIMEHeader, error) {
+func (o *fetching) head(c *call.Call, r *textproto.Reader) (int, textproto.MIMEHeader, error) {
 	for {
 		line, err := r.ReadLine()
 		if err != nil {
@@ -191,10 +193,10 @@ func (o *fetching) head(c *call, r *textproto.Reader) (int, textproto.MIMEHeader
 			return 0, nil, fmt.Errorf("bad answer: %w", err)
 		}
 		if o.headers {
-			fmt.Fprintf(c.err, "  %s\n", line)
+			fmt.Fprintf(c.Err, "  %s\n", line)
 			for k, vs := range header {
 				for _, v := range vs {
-					fmt.Fprintf(c.err, "  %s: %s\n", k, v)
+					fmt.Fprintf(c.Err, "  %s: %s\n", k, v)
 				}
 			}
 		}
@@ -273,9 +275,9 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (o *fetching) save(c *call, u *url.URL, body io.Reader) error {
+func (o *fetching) save(c *call.Call, u *url.URL, body io.Reader) error {
 	if o.out == "-" {
-		_, err := io.Copy(c.out, body)
+		_, err := io.Copy(c.Out, body)
 		return err
 	}
 	name := o.out
@@ -284,13 +286,13 @@ func (o *fetching) save(c *call, u *url.URL, body io.Reader) error {
 			name = "index.html"
 		}
 	}
-	f, err := os.Create(c.path(name))
+	f, err := os.Create(c.Path(name))
 	if err != nil {
 		return err
 	}
 	n, err := io.Copy(f, body)
 	if err = errors.Join(err, f.Close()); err == nil && !o.quiet {
-		fmt.Fprintf(c.err, "%q saved, %d bytes\n", name, n)
+		fmt.Fprintf(c.Err, "%q saved, %d bytes\n", name, n)
 	}
 	return err
 }

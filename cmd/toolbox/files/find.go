@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // found is what a test of find looks at.
@@ -19,9 +21,9 @@ type found struct {
 	d     fs.DirEntry
 }
 
-// find walks directories: -name -iname -path -type -maxdepth -mindepth -newer -empty -delete -print -print0 -exec … \;
-func find(c *call) int {
-	args, roots := c.args, []string(nil)
+// Find walks directories: -name -iname -path -type -maxdepth -mindepth -newer -empty -delete -print -print0 -exec … \;
+func Find(c *call.Call) int {
+	args, roots := c.Args, []string(nil)
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		roots, args = append(roots, args[0]), args[1:]
 	}
@@ -30,7 +32,7 @@ func find(c *call) int {
 	}
 	f := finder{c: c, minDepth: 0, maxDepth: -1}
 	if err := f.parse(args); err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	for _, root := range roots {
 		f.walk(found{path: root})
@@ -39,7 +41,7 @@ func find(c *call) int {
 }
 
 type finder struct {
-	c                  *call
+	c                  *call.Call
 	minDepth, maxDepth int
 	tests              []func(found) bool // in order: one that says no ends the row
 	acts, depthFirst   bool
@@ -100,7 +102,7 @@ func (f *finder) word(word, value string) (err error) {
 		}
 		f.tests = append(f.tests, func(e found) bool { return e.d.Type() == kind })
 	case "-newer":
-		than, err := os.Stat(f.c.path(value))
+		than, err := os.Stat(f.c.Path(value))
 		if err != nil {
 			return err
 		}
@@ -113,7 +115,7 @@ func (f *finder) word(word, value string) (err error) {
 		f.print("\x00")
 	case "-delete":
 		f.acts, f.depthFirst = true, true
-		f.tests = append(f.tests, func(e found) bool { return f.ok(os.Remove(f.c.path(e.path))) })
+		f.tests = append(f.tests, func(e found) bool { return f.ok(os.Remove(f.c.Path(e.path))) })
 	default:
 		return fmt.Errorf("unknown word %q", word)
 	}
@@ -122,19 +124,19 @@ func (f *finder) word(word, value string) (err error) {
 
 func (f *finder) ok(err error) bool {
 	if err != nil {
-		f.code = f.c.fail(err)
+		f.code = f.c.Fail(err)
 	}
 	return err == nil
 }
 
 func (f *finder) print(end string) {
 	f.acts = true
-	f.tests = append(f.tests, func(e found) bool { fmt.Fprint(f.c.out, e.path, end); return true })
+	f.tests = append(f.tests, func(e found) bool { fmt.Fprint(f.c.Out, e.path, end); return true })
 }
 
 func (f *finder) empty(e found) bool {
 	if e.d.IsDir() {
-		entries, err := os.ReadDir(f.c.path(e.path))
+		entries, err := os.ReadDir(f.c.Path(e.path))
 		return err == nil && len(entries) == 0
 	}
 	fi, err := e.d.Info()
@@ -149,7 +151,7 @@ func (f *finder) exec(command []string) {
 			args[i] = strings.ReplaceAll(a, "{}", e.path)
 		}
 		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = f.c.dir, f.c.in, f.c.out, f.c.err
+		cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = f.c.Dir, f.c.In, f.c.Out, f.c.Err
 		err := cmd.Run()
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {
@@ -161,7 +163,7 @@ func (f *finder) exec(command []string) {
 
 func (f *finder) walk(e found) {
 	if e.d == nil {
-		fi, err := os.Lstat(f.c.path(e.path))
+		fi, err := os.Lstat(f.c.Path(e.path))
 		if !f.ok(err) {
 			return
 		}
@@ -171,7 +173,7 @@ func (f *finder) walk(e found) {
 		f.test(e)
 	}
 	if e.d.IsDir() && (f.maxDepth < 0 || e.depth < f.maxDepth) {
-		entries, err := os.ReadDir(f.c.path(e.path))
+		entries, err := os.ReadDir(f.c.Path(e.path))
 		f.ok(err)
 		for _, d := range entries {
 			f.walk(found{path: strings.TrimSuffix(e.path, "/") + "/" + d.Name(), depth: e.depth + 1, d: d})

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"fmt"
@@ -12,22 +12,26 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
+	"github.com/hull-pods/hull/cmd/toolbox/users"
 )
 
 type lsOptions struct {
 	long, all, almost, human, self, recursive, byTime, bySize, reverse, inode, class, one bool
 }
 
-func ls(c *call) int {
-	fs := c.flags()
+// Ls lists directories: -laAhdRtSriF1.
+func Ls(c *call.Call) int {
+	fs := c.Flags()
 	var o lsOptions
 	for name, p := range map[string]*bool{
 		"l": &o.long, "a": &o.all, "A": &o.almost, "h": &o.human, "d": &o.self, "R": &o.recursive, "t": &o.byTime, "S": &o.bySize, "r": &o.reverse, "i": &o.inode, "F": &o.class, "1": &o.one,
 	} {
 		fs.BoolVar(p, name, false, "")
 	}
-	if fs.Parse(split(c.args, "laAhdRtSriF1")) != nil {
-		return c.usage("[-laAhdRtSriF1] [FILE…]")
+	if fs.Parse(call.Split(c.Args, "laAhdRtSriF1")) != nil {
+		return c.Usage("[-laAhdRtSriF1] [FILE…]")
 	}
 	names := fs.Args()
 	if len(names) == 0 {
@@ -37,29 +41,29 @@ func ls(c *call) int {
 	var dirs []string
 	code := 0
 	for _, n := range names {
-		fi, err := os.Lstat(c.path(n))
+		fi, err := os.Lstat(c.Path(n))
 		if err != nil {
-			code = c.fail(err)
+			code = c.Fail(err)
 			continue
 		}
 		to := fi
-		if followed, err := os.Stat(c.path(n)); err == nil && !o.long {
+		if followed, err := os.Stat(c.Path(n)); err == nil && !o.long {
 			to = followed
 		}
 		if to.IsDir() && !o.self {
 			dirs = append(dirs, n)
 		} else {
-			files = append(files, lsEntry{n, c.path(n), fi})
+			files = append(files, lsEntry{n, c.Path(n), fi})
 		}
 	}
 	o.show(c, files)
 	slices.Sort(dirs)
 	for i, d := range dirs {
 		if len(names) > 1 || o.recursive {
-			fmt.Fprintf(c.out, "%s%s:\n", strings.Repeat("\n", min(1, i+len(files))), d)
+			fmt.Fprintf(c.Out, "%s%s:\n", strings.Repeat("\n", min(1, i+len(files))), d)
 		}
 		if err := o.dir(c, d); err != nil {
-			code = c.fail(err)
+			code = c.Fail(err)
 		}
 	}
 	return code
@@ -71,16 +75,16 @@ type lsEntry struct {
 }
 
 // dir lists one directory, and those below it when asked to.
-func (o *lsOptions) dir(c *call, name string) error {
-	entries, err := os.ReadDir(c.path(name))
+func (o *lsOptions) dir(c *call.Call, name string) error {
+	entries, err := os.ReadDir(c.Path(name))
 	if err != nil {
 		return err
 	}
 	var shown []lsEntry
 	if o.all {
 		for _, n := range []string{".", ".."} {
-			if fi, err := os.Lstat(filepath.Join(c.path(name), n)); err == nil {
-				shown = append(shown, lsEntry{n, filepath.Join(c.path(name), n), fi})
+			if fi, err := os.Lstat(filepath.Join(c.Path(name), n)); err == nil {
+				shown = append(shown, lsEntry{n, filepath.Join(c.Path(name), n), fi})
 			}
 		}
 	}
@@ -89,7 +93,7 @@ func (o *lsOptions) dir(c *call, name string) error {
 			continue
 		}
 		if fi, err := e.Info(); err == nil { // else it has just gone
-			shown = append(shown, lsEntry{e.Name(), filepath.Join(c.path(name), e.Name()), fi})
+			shown = append(shown, lsEntry{e.Name(), filepath.Join(c.Path(name), e.Name()), fi})
 		}
 	}
 	o.show(c, shown)
@@ -101,7 +105,7 @@ func (o *lsOptions) dir(c *call, name string) error {
 			continue
 		}
 		below := filepath.Join(name, e.name)
-		fmt.Fprintf(c.out, "\n%s:\n", below)
+		fmt.Fprintf(c.Out, "\n%s:\n", below)
 		if err := o.dir(c, below); err != nil {
 			return err
 		}
@@ -109,7 +113,7 @@ func (o *lsOptions) dir(c *call, name string) error {
 	return nil
 }
 
-func (o *lsOptions) show(c *call, list []lsEntry) {
+func (o *lsOptions) show(c *call.Call, list []lsEntry) {
 	slices.SortStableFunc(list, func(a, b lsEntry) int {
 		if o.reverse {
 			a, b = b, a
@@ -150,16 +154,16 @@ func (o *lsOptions) show(c *call, list []lsEntry) {
 		if time.Since(e.ModTime()) > 180*24*time.Hour {
 			when = e.ModTime().Format("Jan _2  2006")
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t %s %s\n", modeText(e.Mode()), st.Nlink, userName(st.Uid), groupName(st.Gid), size, when, name)
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t %s %s\n", modeText(e.Mode()), st.Nlink, users.Name(st.Uid), users.Group(st.Gid), size, when, name)
 	}
 	if err := w.Flush(); err != nil {
-		c.fail(err)
+		c.Fail(err)
 	}
 	for line := range strings.Lines(b.String()) {
 		if o.long { // aligned to the right, with a blank before the first column
 			line = line[1:]
 		}
-		if _, err := fmt.Fprint(c.out, line); err != nil {
+		if _, err := fmt.Fprint(c.Out, line); err != nil {
 			return
 		}
 	}

@@ -1,4 +1,5 @@
-package main
+// Package web is the toolbox's network: a server of files, a fetcher, a pipe over TCP and UDP, and name look-ups.
+package web
 
 import (
 	"bufio"
@@ -13,6 +14,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // The standard library's HTTP is not used here: it doubles the binary and costs a third of the start of every command in it.
@@ -24,36 +27,36 @@ const (
 	serverName = "Hull toolbox"
 )
 
-// httpd serves a directory over HTTP/1.1: `httpd [-f] [-v] [-p [ADDRESS:]PORT] [-h DIR]`. It always stays in the foreground.
-func httpd(c *call) int {
-	fs := c.flags()
+// Httpd serves a directory over HTTP/1.1: `httpd [-f] [-v] [-p [ADDRESS:]PORT] [-h DIR]`. It always stays in the foreground.
+func Httpd(c *call.Call) int {
+	fs := c.Flags()
 	fs.Bool("f", false, "stay in the foreground")
 	verbose := fs.Bool("v", false, "say each request")
 	port, dir := fs.String("p", "80", "port, or address:port"), fs.String("h", ".", "directory")
-	if fs.Parse(split(c.args, "fv")) != nil || fs.NArg() > 0 {
-		return c.usage("[-f] [-v] [-p [ADDRESS:]PORT] [-h DIR]")
+	if fs.Parse(call.Split(c.Args, "fv")) != nil || fs.NArg() > 0 {
+		return c.Usage("[-f] [-v] [-p [ADDRESS:]PORT] [-h DIR]")
 	}
-	dieOf(nil)
+	call.DieOf(nil)
 	addr := *port
 	if !strings.Contains(addr, ":") {
 		addr = ":" + addr
 	}
 	root, err := os.OpenRoot(*dir)
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	s := &server{root: root, log: io.Discard}
 	if *verbose {
-		s.log = c.err
+		s.log = c.Err
 	}
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			return c.fail(err)
+			return c.Fail(err)
 		}
 		go s.serve(conn)
 	}

@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"bufio"
@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
+// TestServeAndFetch is a command.
 func TestServeAndFetch(t *testing.T) {
 	dir := t.TempDir()
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
@@ -65,21 +68,20 @@ func TestServeAndFetch(t *testing.T) {
 		{"/out", "", "404 Not Found"},
 	} {
 		var out, errs bytes.Buffer
-		cmd := command(t, t.TempDir(), "wget", "-qO-", url+c.path)
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		err := cmd.Run()
-		if out.String() != c.want || (err != nil) != (c.fails != "") || !strings.Contains(errs.String(), c.fails) {
-			t.Errorf("%q: %d bytes %.80q, %v, %s", c.path, out.Len(), out.String(), err, errs.String())
+		code := Wget(&call.Call{Context: t.Context(), Name: "wget", Args: []string{"-qO-", url + c.path}, Out: &out, Err: &errs})
+		if out.String() != c.want || (code != 0) != (c.fails != "") || !strings.Contains(errs.String(), c.fails) {
+			t.Errorf("%q: %d bytes %.80q, exit code %d, %s", c.path, out.Len(), out.String(), code, errs.String())
 		}
 	}
-	if out, err := command(t, dir, "wget", url+"/sub/a%20file.txt").CombinedOutput(); err != nil {
-		t.Errorf("%v %s", err, out)
+	if code := Wget(&call.Call{Context: t.Context(), Name: "wget", Args: []string{url + "/sub/a%20file.txt", "-q"}, Dir: dir, Out: io.Discard, Err: t.Output()}); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "a file.txt")); err != nil || string(b) != "text" {
 		t.Errorf("saved %q, %v", b, err)
 	}
 }
 
+// TestRawRequests is a command.
 func TestRawRequests(t *testing.T) {
 	root, err := os.OpenRoot(t.TempDir())
 	if err != nil {
@@ -121,6 +123,7 @@ func TestRawRequests(t *testing.T) {
 	}
 }
 
+// TestChunkedBody is a command.
 func TestChunkedBody(t *testing.T) {
 	for in, want := range map[string]string{
 		"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n": "abcde",

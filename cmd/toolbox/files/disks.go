@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/cmd/toolbox/call"
 )
 
 // mountTable reads what is mounted in this container.
@@ -31,34 +33,36 @@ func mountTable() ([][]string, error) {
 	return table, nil
 }
 
-func mounts(c *call) int {
-	if len(c.args) > 0 {
-		return c.fail(errors.New("only lists what is mounted"))
+// Mounts lists what is mounted.
+func Mounts(c *call.Call) int {
+	if len(c.Args) > 0 {
+		return c.Fail(errors.New("only lists what is mounted"))
 	}
 	table, err := mountTable()
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	for _, f := range table {
-		fmt.Fprintf(c.out, "%s on %s type %s (%s)\n", f[0], f[1], f[2], f[3])
+		fmt.Fprintf(c.Out, "%s on %s type %s (%s)\n", f[0], f[1], f[2], f[3])
 	}
 	return 0
 }
 
-func df(c *call) int {
-	set := c.flags()
+// Df shows how full file systems are: -h.
+func Df(c *call.Call) int {
+	set := c.Flags()
 	human := set.Bool("h", false, "human units")
-	if set.Parse(c.args) != nil {
+	if set.Parse(c.Args) != nil {
 		return 2
 	}
 	table, err := mountTable()
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	if set.NArg() > 0 {
 		table = nil
 		for _, a := range set.Args() {
-			table = append(table, []string{"-", c.path(a)})
+			table = append(table, []string{"-", c.Path(a)})
 		}
 	}
 	size := func(n uint64) string {
@@ -67,7 +71,7 @@ func df(c *call) int {
 		}
 		return strconv.FormatUint(n/1024, 10)
 	}
-	w := tabwriter.NewWriter(c.out, 10, 0, 1, ' ', 0)
+	w := tabwriter.NewWriter(c.Out, 10, 0, 1, ' ', 0)
 	fmt.Fprintln(w, "Filesystem\tSize\tUsed\tAvailable\tUse%\tMounted on")
 	for _, f := range table {
 		var st unix.Statfs_t
@@ -79,7 +83,7 @@ func df(c *call) int {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d%%\t%s\n", f[0], size(st.Blocks*unit), size(used*unit), size(st.Bavail*unit), used*100/max(used+st.Bavail, 1), f[1])
 	}
 	if err := w.Flush(); err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	return 0
 }
@@ -92,25 +96,26 @@ func humanSize(n uint64) string {
 	return fmt.Sprintf("%.1f%c", f, units[0])
 }
 
-func du(c *call) int {
-	set := c.flags()
+// Du shows what files take: -s, -h.
+func Du(c *call.Call) int {
+	set := c.Flags()
 	sum, human := set.Bool("s", false, "only the sum"), set.Bool("h", false, "human units")
-	if set.Parse(split(c.args, "sh")) != nil {
+	if set.Parse(call.Split(c.Args, "sh")) != nil {
 		return 2
 	}
 	names := set.Args()
 	if len(names) == 0 {
 		names = []string{"."}
 	}
-	return c.every(names, func(root string) error {
+	return c.Every(names, func(root string) error {
 		_, err := diskUsage(root, func(path string, n uint64) {
 			if *sum && path != root {
 				return
 			}
 			if *human {
-				fmt.Fprintf(c.out, "%s\t%s\n", humanSize(n), path)
+				fmt.Fprintf(c.Out, "%s\t%s\n", humanSize(n), path)
 			} else {
-				fmt.Fprintf(c.out, "%d\t%s\n", n/1024, path)
+				fmt.Fprintf(c.Out, "%d\t%s\n", n/1024, path)
 			}
 		})
 		return err
@@ -142,25 +147,26 @@ func diskUsage(path string, show func(string, uint64)) (uint64, error) {
 	return total, nil
 }
 
-func syncDisks(*call) int {
+// SyncDisks writes what is in memory to the disks.
+func SyncDisks(*call.Call) int {
 	unix.Sync()
 	return 0
 }
 
-// dd copies blocks: if=, of=, bs=, count=.
-func dd(c *call) int {
-	in, out, bs, count := c.in, c.out, int64(512), int64(-1)
-	for _, a := range c.args {
+// Dd copies blocks: if=, of=, bs=, count=.
+func Dd(c *call.Call) int {
+	in, out, bs, count := c.In, c.Out, int64(512), int64(-1)
+	for _, a := range c.Args {
 		k, v, _ := strings.Cut(a, "=")
 		var err error
 		switch k {
 		case "if":
 			var f *os.File
-			f, err = os.Open(c.path(v))
+			f, err = os.Open(c.Path(v))
 			in = f
 		case "of":
 			var f *os.File
-			f, err = os.OpenFile(c.path(v), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+			f, err = os.OpenFile(c.Path(v), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 			out = f
 		case "bs":
 			bs, err = parseSize(v)
@@ -170,10 +176,10 @@ func dd(c *call) int {
 			err = fmt.Errorf("unknown operand %q", a)
 		}
 		if err != nil {
-			return c.fail(err)
+			return c.Fail(err)
 		}
 	}
-	dieOf(nil)
+	call.DieOf(nil)
 	if count >= 0 {
 		in = io.LimitReader(in, bs*count)
 	}
@@ -181,9 +187,9 @@ func dd(c *call) int {
 	if f, ok := out.(*os.File); ok && f != os.Stdout {
 		err = errors.Join(err, f.Close())
 	}
-	fmt.Fprintf(c.err, "%d bytes copied\n", n)
+	fmt.Fprintf(c.Err, "%d bytes copied\n", n)
 	if err != nil {
-		return c.fail(err)
+		return c.Fail(err)
 	}
 	return 0
 }
