@@ -31,6 +31,14 @@ func (n *Network) Release(_ context.Context, id string) error {
 	return err
 }
 
+// Leaving tells of a sandbox that has been released and is listed until the kernel has ended its namespace.
+func (n *Network) Leaving(id string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := n.leases[id]
+	return l != nil && l.ending != nil
+}
+
 // Detach is Release, and waits until the namespace's end has removed the veth; where something keeps the namespace, it
 // deletes the veth itself. It is idempotent.
 func (n *Network) Detach(ctx context.Context, id string) error {

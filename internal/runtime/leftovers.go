@@ -127,7 +127,7 @@ func (r *Runtime) leftNetworks(ctx context.Context) ([]Leftover, error) {
 	known := r.ids()
 	var list []Leftover
 	for _, id := range owners {
-		if !known[id] {
+		if !known[id] && !r.cfg.Network.Leaving(id) {
 			list = append(list, Leftover{"network of sandbox " + id, func(ctx context.Context) error {
 				return r.cfg.Network.Detach(ctx, id)
 			}})

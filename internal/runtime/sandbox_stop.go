@@ -67,8 +67,8 @@ func (s *sandbox) stop(ctx context.Context) error {
 	if err := fpStopNetwork.Hit(); err != nil {
 		return err
 	}
-	// The namespace goes with the infra process, and takes the veth along: faster than to delete it under a live one.
-	if err := s.r.cfg.Network.Detach(ctx, s.id); err != nil {
+	// The namespace goes with the infra process, and takes the veth along: nobody needs to wait for that.
+	if err := s.r.cfg.Network.Release(ctx, s.id); err != nil {
 		return err
 	}
 	if err := fpStopShm.Hit(); err != nil {
