@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,4 +140,25 @@ func TestChunkedBody(t *testing.T) {
 			t.Errorf("%q: %q (%v), want %q", in, got, err, want)
 		}
 	}
+}
+
+func FuzzRequest(f *testing.F) {
+	f.Add("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.Add("HEAD /%2e%2e/x HTTP/1.0\r\n\r\n")
+	f.Fuzz(func(t *testing.T, in string) {
+		req, err := readRequest(textproto.NewReader(bufio.NewReader(strings.NewReader(in))))
+		if err == nil && !strings.HasPrefix(req.path, "/") {
+			t.Errorf("%q asks for %q", in, req.path)
+		}
+	})
+}
+
+func FuzzChunks(f *testing.F) {
+	f.Add("3\r\nabc\r\n0\r\n\r\n")
+	f.Fuzz(func(t *testing.T, in string) {
+		b, _ := io.ReadAll(&chunks{r: bufio.NewReader(strings.NewReader(in))})
+		if len(b) > len(in) {
+			t.Errorf("%d bytes of %d", len(b), len(in))
+		}
+	})
 }
