@@ -20,6 +20,14 @@ type Pipes struct {
 	Ends []*os.File
 }
 
+// Ends is how many descriptors Open takes: those of Pipes.Ends, with a terminal its master too.
+func Ends(tty bool) int {
+	if tty {
+		return 2
+	}
+	return 4
+}
+
 // NewPipes makes the pipes of one container.
 func NewPipes(tty bool) (*Pipes, error) {
 	p := &Pipes{}

@@ -18,8 +18,8 @@ const drainLimit = 10 * time.Second
 // processEnded is the keeper's word that the first process is gone. It may come before Start has returned.
 func (c *container) processEnded(e keeper.Exit) {
 	c.mu.Lock()
-	if c.ending {
-		c.mu.Unlock()
+	if c.ending || e.PID != c.rec.Status.PID {
+		c.mu.Unlock() // seen before; or of a process that never ran the command, from before hulld restarted
 		return
 	}
 	c.ending = true

@@ -25,7 +25,6 @@ var (
 	fpStartKeep    = failpoint.New("runtime.start.keep")
 	fpStartProcess = failpoint.New("runtime.start.process")
 	fpStartLog     = failpoint.New("runtime.start.log")
-	fpStartRunning = failpoint.New("runtime.start.running")
 )
 
 // startErrorCode is the exit code of a container whose command could not be run, as containerd and the kubelet report it.
@@ -66,7 +65,7 @@ func (c *container) startFailed(cause error) error {
 	now := time.Now()
 	err := c.update(func(rec *containerRecord) {
 		st := &rec.Status
-		st.State, st.StartedAt, st.EndedAt = ContainerExited, time.Time{}, now
+		st.State, st.PID, st.StartedAt, st.EndedAt = ContainerExited, 0, time.Time{}, now
 		st.ExitCode, st.Reason, st.Message = startErrorCode, ReasonStartError, cause.Error()
 	})
 	close(c.ended)
@@ -103,14 +102,6 @@ func (c *container) start(ctx context.Context) (err error) {
 		return err
 	}
 	if err := c.startLog(&back, io); err != nil {
-		return err
-	}
-	if err := back.Push(fpStartRunning, "unmark running", func(context.Context) error { return nil }); err != nil {
-		return err
-	}
-	if err := c.update(func(rec *containerRecord) {
-		rec.Status.State, rec.Status.StartedAt = ContainerRunning, time.Now()
-	}); err != nil {
 		return err
 	}
 	back.Release()
@@ -175,40 +166,55 @@ func (c *container) startProcess(ctx context.Context, back *undo.Stack, io *stdi
 	p, err := c.r.starterOf(c.in).Start(ctx, starter.Request{
 		Key: c.id, Spec: c.spec, Rootfs: c.ready.rootfs, Sources: c.ready.sources,
 		Stdin: io.stdin, Stdout: io.Stdout, Stderr: io.Stderr, Cgroups: cgroups, Bundle: c.r.dir.container(c.id),
-		Born: func(pid int) error { return c.r.cfg.Keeper.Born(c.key(), pid) },
+		Born: c.born, Ready: c.running,
+		Console: func(master *os.File) error { return c.keepTerminal(ctx, master) },
 	})
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	c.pidfd = p.PIDFD
-	c.rec.Status.PID, c.rec.Facts = p.PID, p.Facts
 	c.mu.Unlock()
-	if p.Console == nil {
-		return nil
+	if p.Console != nil {
+		io.Ends = append(io.Ends, p.Console)
 	}
-	io.Ends = append(io.Ends, p.Console)
-	if err := c.keepTerminal(p.Console); err != nil {
-		return err
-	}
-	return c.r.cfg.Keeper.Add(ctx, c.key(), p.Console)
+	return nil
 }
 
-// keepTerminal makes input of a descriptor of our own for a terminal, whose output is the log's.
-func (c *container) keepTerminal(master *os.File) error {
+// born has the keeper know whose the process is before it is anything.
+func (c *container) born(pid int) error {
+	c.mu.Lock()
+	c.rec.Status.PID = pid
+	c.mu.Unlock()
+	return c.r.cfg.Keeper.Born(c.key(), pid)
+}
+
+// running puts the start on record while the process prepares itself. What is not on record as running has not run: its
+// process waits for this, and ends when hulld does.
+func (c *container) running(facts starter.Facts) error {
+	return c.update(func(rec *containerRecord) {
+		rec.Status.State, rec.Status.StartedAt, rec.Facts = ContainerRunning, time.Now(), facts
+	})
+}
+
+// keepTerminal has the keeper hold a terminal, and makes input of a descriptor of our own for it: its output is the log's.
+func (c *container) keepTerminal(ctx context.Context, master *os.File) error {
 	own, err := duplicate(master)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.stdin = own
-	return nil
+	c.mu.Unlock()
+	return c.r.cfg.Keeper.Add(ctx, c.key(), master)
 }
 
 // killStarted takes a process back whose start did not come to its end, and waits until the keeper has reaped it.
 func (c *container) killStarted(ctx context.Context) error {
-	if c.status().PID == 0 {
+	c.mu.Lock()
+	started := c.pidfd != nil
+	c.mu.Unlock()
+	if !started {
 		return nil // the starter killed it, if there was one
 	}
 	if err := c.signal(unix.SIGKILL); err != nil {

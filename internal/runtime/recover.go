@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/logs"
 )
 
 // recover makes the runtime's state what the kernel has. The order matters: the records first, as everything else is
@@ -141,7 +142,7 @@ func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
 		return nil
 	}
 	if st.State == ContainerCreated {
-		return c.settle(ctx, k)
+		return c.unstart(ctx, k)
 	}
 	if k == nil || k.PID == 0 {
 		return c.lost(ctx)
@@ -155,23 +156,27 @@ func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
 	return nil
 }
 
-// logEnds is how many descriptors of a keeper's record are the log's; one more is our end of stdin.
-const logEnds = 3
-
 // reopen takes back what hulld held of a running container: its log, its stdin, its pidfd.
 func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
 	fds := k.FDs
 	k.FDs = nil
-	if len(fds) > logEnds {
-		c.stdin = fds[logEnds]
-		closeAll(fds[logEnds+1:])
-		fds = fds[:logEnds]
+	tty := c.config().TTY
+	ends := logs.Ends(tty)
+	if len(fds) < ends {
+		closeAll(fds)
+		return fmt.Errorf("the keeper holds %d descriptors of it, not %d", len(fds), ends)
 	}
-	if c.config().TTY && len(fds) == logEnds {
-		if err := c.keepTerminal(fds[logEnds-1]); err != nil {
+	switch {
+	case tty:
+		own, err := duplicate(fds[ends-1])
+		if err != nil {
 			return err
 		}
+		c.stdin = own
+	case len(fds) > ends:
+		c.stdin = fds[ends] // our end of its input is kept behind the log's
 	}
+	fds = fds[:ends]
 	if err := c.openLog(fds); err != nil {
 		return err
 	}
@@ -188,48 +193,21 @@ func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
 	return nil
 }
 
-// settle decides about a container that was being started when hulld died. What became of it is seen from its process: a
-// program that hull-init has left behind by execve runs on; one that was not born any more never ran.
-func (c *container) settle(ctx context.Context, k *keeper.Record) error {
-	if k.PID == 0 || k.Exit != nil && k.Exit.Status.ExitStatus() == notBorn {
-		return c.unstart(ctx, k)
-	}
-	if k.Exit == nil {
-		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", k.PID))
-		if err == nil && strings.HasPrefix(exe, "/memfd:") {
-			// Still hull-init: it waits for a word from the hulld that is dead.
-			if err := c.r.killAndWait(ctx, k); err != nil {
-				return err
-			}
-			return c.unstart(ctx, k)
-		}
-	}
-	if err := c.reopen(ctx, k); err != nil {
-		return err
-	}
-	err := c.update(func(rec *containerRecord) {
-		rec.Status.State, rec.Status.StartedAt = ContainerRunning, time.Now()
-		if k.Exit != nil {
-			rec.Status.StartedAt = k.Exit.At
-		}
-	})
-	if k.Exit != nil {
-		c.processEnded(*k.Exit)
-	}
-	return err
-}
-
-// notBorn is the exit status of a hull-init that did not get its whole program.
-const notBorn = 2
-
-// unstart makes a container that never ran a created one again.
+// unstart makes a container a created one again that was being started when hulld died: as its start is not on record, its
+// process, if there was one, never ran the command.
 func (c *container) unstart(ctx context.Context, k *keeper.Record) error {
 	closeAll(k.FDs)
 	k.FDs = nil
+	if k.PID != 0 && k.Exit == nil {
+		if err := c.r.killAndWait(ctx, k); err != nil {
+			return err
+		}
+	}
 	if err := c.r.cfg.Cgroups.Load(c.cgroup()).Remove(ctx); err != nil {
 		return err
 	}
 	c.started, c.gone = make(chan struct{}), make(chan struct{})
+	c.rec.Status.PID = 0
 	return c.r.cfg.Keeper.Forget(ctx, c.key())
 }
 

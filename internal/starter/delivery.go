@@ -26,6 +26,8 @@ import (
 //	  │ Born(pid): the keeper records it         │
 //	  │ program, descriptors ───────────────────▶│ makes the calls
 //	  │◀─────────────── terminal's master ───────│ with a terminal
+//	  │ the keeper has it; go on ───────────────▶│
+//	  │ Ready: it is on record; go on ──────────▶│ read before the command; with hooks, it asks for it
 //	  │◀──────────────────────── mounted ────────│ with hooks before pivot_root
 //	  │ runs them; go on ───────────────────────▶│
 //	  │◀──────────────────────── ready ──────────│ with startContainer hooks
@@ -36,7 +38,8 @@ import (
 //	  │◀──────────────────────── end of file ────│ execve
 //
 // A process that forks is not recorded itself: it lives until its child has been told of, and if hulld dies before that,
-// both read the end of file and exit. Everywhere else the death of hulld ends a birth that still needs it, and lets one that
+// both read the end of file and exit. A container whose start is not on record never runs its command: Ready comes before the
+// word that it waits for. Everywhere else the death of hulld ends a birth that still needs it, and lets one that
 // does not go on to its execve. If hull-init dies, the end of file comes early, before "will run".
 type delivery struct {
 	n       *Native
@@ -46,6 +49,8 @@ type delivery struct {
 	cloning chan cloneResult
 	console *os.File
 	born    func(int) error
+	ready   func() error
+	kept    func(*os.File) error
 	hooks   *hookRun
 	running bool
 	// children makes the processes our own children, which run reaps when it fails, but for the last: that is the caller's.
@@ -172,6 +177,16 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 	if err := birth.Send(c.conn, image, fds); err != nil {
 		return nil, err
 	}
+	if d.ready != nil && !d.hooks.any() {
+		// The word is there before the process comes to wait for it: what is recorded costs the start nothing. Should
+		// the process wait for something else first, its words come in the wrong order, but it still needs all of them.
+		if err := d.ready(); err != nil {
+			return nil, err
+		}
+		if err := birth.Continue(c.conn); err != nil {
+			return nil, err
+		}
+	}
 	for {
 		e, err := birth.Await(c.conn)
 		if err != nil {
@@ -200,7 +215,15 @@ func (d *delivery) told(ctx context.Context, c *cloned, proc *Process, e birth.E
 		return nil
 	case e.Value == compile.TellConsole && len(e.FDs) == 1 && d.console == nil:
 		d.console = e.FDs[0]
-		return nil
+		if d.kept != nil {
+			if err := d.kept(d.console); err != nil {
+				return err
+			}
+		}
+	case e.Value == compile.TellRecord && d.ready != nil:
+		if err := d.ready(); err != nil {
+			return err
+		}
 	case e.Value == compile.TellMounted || e.Value == compile.TellReady:
 		if err := d.hooks.run(ctx, e.Value, proc.PID); err != nil {
 			return err

@@ -20,6 +20,9 @@ type hookRun struct {
 
 func newHookRun(n *Native, r Request) *hookRun { return &hookRun{n, r} }
 
+// any tells whether there are hooks at all.
+func (h *hookRun) any() bool { return h != nil && h.r.Spec.Hooks != nil }
+
 // run runs the hooks that a process waits for.
 func (h *hookRun) run(ctx context.Context, word int32, pid int) error {
 	hooks := h.r.Spec.Hooks

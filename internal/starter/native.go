@@ -149,17 +149,21 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
+	facts.Wait = r.Ready != nil
 	b, err := compile.Container(r.Spec, facts, len(r.Cgroups))
 	if err != nil {
 		return nil, err
 	}
-	d.born, d.hooks = r.Born, newHookRun(n, r)
+	facts.Filter = nil
+	d.born, d.kept, d.hooks = r.Born, r.Console, newHookRun(n, r)
+	if r.Ready != nil {
+		d.ready = func() error { return r.Ready(facts) }
+	}
 	p, err := d.run(ctx, b, r.Spec.Process)
 	if err != nil {
 		return nil, err
 	}
 	n.started(ctx, r, p)
-	facts.Filter = nil
 	p.Facts = facts
 	return p, nil
 }

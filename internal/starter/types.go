@@ -41,6 +41,15 @@ type Request struct {
 	Cgroups               []*os.File // opened tasks or cgroup.procs files, in which the process writes 0
 	Bundle                string     // a directory of the caller's for an OCI program, and for hooks' state
 
+	// Console is given the terminal's master, which stays the starter's, before the process goes on: without anybody who
+	// holds it, the process would be hung up on. It may be nil.
+	Console func(master *os.File) error
+
+	// Ready, if given, is called while the process prepares itself, which does not run the command before it has returned:
+	// the place to record that it may have run. A process whose maker dies before that ends without having run anything.
+	// The facts are those of Process.
+	Ready func(Facts) error
+
 	// Born is told the PID after the clone, before the process does anything of what was asked for: the place to record
 	// it. Its error ends the start.
 	Born func(pid int) error

@@ -27,6 +27,7 @@ const (
 	TellMounted             // all mounts are there; waits for the hooks before pivot_root
 	TellReady               // all but the user is as it will be; waits for the startContainer hooks
 	TellRunning             // what remains is to become the command
+	TellRecord              // it waits for its start to be on record, after hooks
 )
 
 // Names of the descriptors that programs use.
@@ -100,6 +101,7 @@ func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 	c.pivot()
 	c.names(ns)
 	c.hooks("wait for the hooks of the start", TellReady, hasHooks(spec, beforeExec))
+	c.awaitRecord(facts)
 	if err := c.process(spec.Process, ns.lateFork()); err != nil {
 		return nil, err
 	}
@@ -165,6 +167,19 @@ func (c *compiler) names(ns Namespaces) {
 
 func (c *compiler) hostname(h string) {
 	c.call("set hostname "+h, linux.SysSethostname, str(h), num(len(h)))
+}
+
+// awaitRecord waits for the word that the start is on record. The word is sent ahead, and so is not waited for in truth; but
+// with hooks, whose waits it would end, it is asked for.
+func (c *compiler) awaitRecord(facts Facts) {
+	const what = "wait until the start is on record"
+	switch {
+	case !facts.Wait:
+	case c.spec.Hooks != nil:
+		c.hooks(what, TellRecord, true)
+	default:
+		c.p.Wait(what)
+	}
 }
 
 func (c *compiler) hooks(what string, word int32, wanted bool) {

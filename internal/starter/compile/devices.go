@@ -148,6 +148,7 @@ func (c *compiler) console() error {
 		c.attach("attach it on /dev/console", shown, c.dev, "console")
 	}
 	c.p.Tell("hand over the terminal", birth.Value(int32(TellConsole)), master)
+	c.p.Wait("wait until the terminal is in safe hands")
 	c.tty = slave
 	return nil
 }

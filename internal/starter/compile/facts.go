@@ -21,6 +21,8 @@ type Facts struct {
 	Cgroups []Hierarchy // version 1: what a cgroup mount shows
 
 	Stdin, Stdout, Stderr bool // are given; the others are the null device
+
+	Wait    bool // for a word of the maker before the command
 }
 
 // Hierarchy is a version 1 cgroup hierarchy.

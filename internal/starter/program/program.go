@@ -89,6 +89,12 @@ func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Proc
 	if r.Born != nil {
 		err = r.Born(made.PID)
 	}
+	if err == nil && r.Console != nil && made.Console != nil {
+		err = r.Console(made.Console)
+	}
+	if err == nil && r.Ready != nil {
+		err = r.Ready(starter.Facts{})
+	}
 	if err == nil {
 		err = p.quiet(ctx, r.Bundle, "start", r.Key)
 	}
