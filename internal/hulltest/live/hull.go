@@ -70,20 +70,14 @@ func (h *Hull) Up() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.t.Context()), startLimit)
 	defer cancel()
-	line := append([]string{filepath.Join(h.bin, "hulld"), "--root", h.Root, "--state", h.State}, h.args...)
-	if _, err := keeper.Detach(ctx, filepath.Join(h.bin, "hull-keeper"), h.State, line, os.Environ()); err != nil {
+	if _, err := keeper.Detach(ctx, filepath.Join(h.bin, "hull-keeper"), h.State, h.line(), os.Environ()); err != nil {
 		h.t.Fatalf("start hulld: %v\n%s", err, h.Log())
 	}
 }
 
-// Daemon is hulld's PID.
-func (h *Hull) Daemon() int {
-	h.t.Helper()
-	a, err := keeper.Status(h.t.Context(), h.State)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return a.Daemon.PID
+// line is hulld's command line.
+func (h *Hull) line() []string {
+	return append([]string{filepath.Join(h.bin, "hulld"), "--root", h.Root, "--state", h.State}, h.args...)
 }
 
 // Log is what keeper and hulld have written, for a test that failed.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,29 +25,55 @@ func (h *Hull) Instance() string {
 // hulld and keeper have stopped.
 func (h *Hull) Leaks() []string {
 	var left []string
-	left = append(left, h.leakedProcesses()...)
+	left = append(left, h.leakedProcesses(nil)...)
 	left = append(left, h.leakedMounts()...)
 	left = append(left, h.leakedCgroups()...)
 	left = append(left, h.leakedNetwork()...)
-	for _, d := range []string{"containers", "volumes", "log/pods"} {
-		entries, err := os.ReadDir(filepath.Join(h.Root, d))
+	left = append(left, h.leakedTables()...)
+	return append(left, h.leakedFiles()...)
+}
+
+// Remains lists what is left of Pods while keeper and hulld run. It is empty when all Pods are removed.
+func (h *Hull) Remains() []string {
+	h.t.Helper()
+	a := h.status()
+	var left []string
+	left = append(left, h.leakedProcesses([]int{a.Keeper.PID, a.Daemon.PID})...)
+	left = append(left, h.leakedMounts()...)
+	left = append(left, h.leakedCgroups()...)
+	left = append(left, h.leakedNetwork()...)
+	if a.Records > 0 {
+		left = append(left, strconv.Itoa(a.Records)+" records of the keeper")
+	}
+	return append(left, h.leakedFiles()...)
+}
+
+// leakedFiles lists what is in directories where each entry belongs to one Pod.
+func (h *Hull) leakedFiles() []string {
+	var left []string
+	for _, d := range []string{
+		filepath.Join(h.Root, "containers"), filepath.Join(h.Root, "volumes"), filepath.Join(h.Root, "log/pods"),
+		filepath.Join(h.State, "containers"), filepath.Join(h.State, "sandboxes"), filepath.Join(h.State, "volumes"),
+		filepath.Join(h.State, "network/leases"),
+	} {
+		entries, err := os.ReadDir(d)
 		if err != nil {
 			continue
 		}
 		for _, e := range entries {
-			left = append(left, "file "+filepath.Join(h.Root, d, e.Name()))
+			left = append(left, "file "+filepath.Join(d, e.Name()))
 		}
 	}
 	return left
 }
 
 // leakedProcesses finds programs whose command line or root is this Hull's.
-func (h *Hull) leakedProcesses() []string {
+func (h *Hull) leakedProcesses(but []int) []string {
 	var left []string
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, p := range procs {
 		pid, err := strconv.Atoi(filepath.Base(p))
-		if err != nil || pid == os.Getpid() {
+		if err != nil || pid == os.Getpid() || slices.Contains(but, pid) {
 			continue
 		}
 		line, err := os.ReadFile(filepath.Join(p, "cmdline"))
@@ -100,6 +127,12 @@ func (h *Hull) leakedNetwork() []string {
 			left = append(left, "interface "+l.Name)
 		}
 	}
+	return left
+}
+
+// leakedTables wants nft(8); without it nothing is found.
+func (h *Hull) leakedTables() []string {
+	var left []string
 	if nft, err := exec.LookPath("nft"); err == nil {
 		out, err := exec.CommandContext(context.Background(), nft, "list", "tables").Output()
 		if err == nil && bytes.Contains(out, []byte(h.Instance())) {
