@@ -22,7 +22,7 @@ type Facts struct {
 
 	Stdin, Stdout, Stderr bool // are given; the others are the null device
 
-	Wait    bool // for a word of the maker before the command
+	Wait bool // for a word of the maker before the command
 }
 
 // Hierarchy is a version 1 cgroup hierarchy.
