@@ -107,6 +107,12 @@ func finished(t testing.TB, w *Writer, p *Pipes) {
 	if err := w.Wait(guarded(t)); err != nil {
 		t.Fatal(err)
 	}
+	w.wake(0) // wakes nothing any more
+	w.mu.Lock()
+	if w.running && !w.over {
+		t.Error("a log that has ended goes on")
+	}
+	w.mu.Unlock()
 	for w.packing.busy.Load() { // older files are being compressed
 		runtime.Gosched()
 	}

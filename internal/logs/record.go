@@ -59,9 +59,15 @@ func openRecord(path string) (*record, error) {
 		return nil, fmt.Errorf("open the record of a log: %w", err)
 	}
 	defer f.Close()
-	// Room for it now: a mapped page of a full file system kills who touches it.
-	if err := unix.Fallocate(int(f.Fd()), 0, 0, recordSize); err != nil {
-		return nil, fmt.Errorf("make room for %s: %w", path, err)
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("stat the record of a log: %w", err)
+	}
+	if st.Size() < recordSize {
+		// Room for it now: to touch a mapped page that a full file system has none for is death.
+		if _, err := f.Write(make([]byte, recordSize)); err != nil {
+			return nil, fmt.Errorf("make room for %s: %w", path, err)
+		}
 	}
 	b, err := unix.Mmap(int(f.Fd()), 0, recordSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {

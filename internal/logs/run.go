@@ -42,7 +42,7 @@ func (w *Writer) run() {
 	defer w.mu.Unlock()
 	w.running = false
 	// What happened between the last look and here has found a run and started none.
-	if !w.closed && !w.blocked && (w.ready[0] || w.ready[1]) {
+	if !w.closed && !w.blocked && !w.over && (w.ready[0] || w.ready[1]) {
 		w.running = true
 		go w.run()
 	}
@@ -53,9 +53,6 @@ func (w *Writer) run() {
 
 // turn does some batches and says whether there may be more.
 func (w *Writer) turn(k *kit) (more bool, err error) {
-	if w.rec.b == nil {
-		return false, nil // all has ended
-	}
 	if err := w.finish(k); err != nil {
 		return false, err
 	}
@@ -106,6 +103,9 @@ func (w *Writer) end() error {
 	if err := w.release(); err != nil {
 		w.c.log.Error("close a container's log", "path", w.cfg.Path, "err", err)
 	}
+	w.mu.Lock()
+	w.over = true
+	w.mu.Unlock()
 	close(w.done)
 	return nil
 }

@@ -48,6 +48,7 @@ type Writer struct {
 	running  bool    // run's goroutine exists
 	blocked  bool    // run is to be started by the timer
 	closed   bool
+	over     bool          // both streams have ended, and all is written
 	stopped  chan struct{} // closed when run has ended after Close
 	reopen   bool
 	gone     bool // the container's processes are gone: a terminal that nobody has open has ended
@@ -226,7 +227,7 @@ func (w *Writer) closeStream(i int) error {
 func (w *Writer) wake(i int) {
 	w.mu.Lock()
 	w.ready[i] = true
-	start := !w.running && !w.blocked && !w.closed
+	start := !w.running && !w.blocked && !w.closed && !w.over
 	w.running = w.running || start
 	w.mu.Unlock()
 	if start {

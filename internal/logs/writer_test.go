@@ -277,7 +277,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=300k"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -286,7 +286,7 @@ func TestDiskFull(t *testing.T) {
 		}
 	})
 	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 200<<10), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 900<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	told := make(chan error, 10)
@@ -295,7 +295,7 @@ func TestDiskFull(t *testing.T) {
 	c.retry = 1e6
 	w, p := open(t, c, cfg)
 	line := strings.Repeat("y", 200) + "\n"
-	const n = 1000 // more than the disk and the pipes hold
+	const n = 2000 // more than the disk and the pipes hold
 	printed := make(chan error, 1)
 	go func() {
 		for range n {
