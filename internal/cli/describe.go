@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,33 +55,30 @@ func (a *app) describeCommand() *cobra.Command {
 	}
 }
 
-// description writes kubectl's two columns: a label, and a value 18 characters in.
+// description writes what kubectl describe does, in its way: two spaces a level, and columns as wide as the lines around want.
 type description struct {
-	strings.Builder
+	tab *tabwriter.Writer
 }
 
-func (d *description) line(indent int, label, format string, args ...any) {
-	pad := strings.Repeat(" ", indent*2)
-	value := fmt.Sprintf(format, args...)
-	if value == "" {
-		fmt.Fprintf(d, "%s%s\n", pad, label)
-		return
-	}
-	fmt.Fprintf(d, "%s%-*s%s\n", pad, max(18-len(pad), len(label)+2), label, value)
+func newDescription(w io.Writer) *description {
+	return &description{tab: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+}
+
+// write takes cells that tabs end, as tabwriter does.
+func (d *description) write(level int, format string, args ...any) {
+	_, _ = fmt.Fprintf(d.tab, strings.Repeat("  ", level)+format+"\n", args...) // Flush tells
 }
 
 // list writes values under each other, beside their label.
-func (d *description) list(indent int, label string, values []string) {
+func (d *description) list(label string, values []string) {
 	if len(values) == 0 {
-		d.line(indent, label, "<none>")
-		return
+		values = []string{"<none>"}
 	}
 	for i, v := range values {
 		if i > 0 {
 			label = ""
 		}
-		pad := strings.Repeat(" ", indent*2)
-		fmt.Fprintf(d, "%s%-*s%s\n", pad, 18-len(pad), label, v)
+		d.write(0, "%s\t%s", label, v)
 	}
 }
 
@@ -88,53 +87,62 @@ func (a *app) describe(ctx context.Context, c *client.Client, name string) error
 	if err != nil {
 		return err
 	}
-	d := &description{}
+	d := newDescription(a.out)
 	d.head(p)
 	d.containers("Init Containers:", p.Spec.InitContainers, p.Status.InitContainerStatuses)
 	d.containers("Containers:", p.Spec.Containers, p.Status.ContainerStatuses)
 	d.conditions(p)
 	d.volumes(p)
-	d.line(0, "QoS Class:", "%s", orNone(p.Status.QOSClass))
-	a.printf("%s", d)
-	return a.describeEvents(ctx, c, p)
+	d.write(0, "QoS Class:\t%s", orNone(p.Status.QOSClass))
+	d.list("Node-Selectors:", pairs(p.Spec.NodeSelector, "="))
+	if err := a.describeEvents(ctx, c, p, d); err != nil {
+		return err
+	}
+	return d.tab.Flush()
 }
 
 func (d *description) head(p *pod) {
 	m, s := &p.Metadata, &p.Status
-	d.line(0, "Name:", "%s", m.Name)
-	d.line(0, "Namespace:", "%s", m.Namespace)
+	d.write(0, "Name:\t%s", m.Name)
+	d.write(0, "Namespace:\t%s", m.Namespace)
+	if p.Spec.Priority != nil {
+		d.write(0, "Priority:\t%d", *p.Spec.Priority)
+	}
+	if p.Spec.ServiceAccount != "" {
+		d.write(0, "Service Account:\t%s", p.Spec.ServiceAccount)
+	}
 	host := ""
 	if len(s.HostIPs) > 0 {
 		host = "/" + s.HostIPs[0].IP
 	}
-	d.line(0, "Node:", "%s%s", orNone(p.Spec.NodeName), host)
+	d.write(0, "Node:\t%s%s", orNone(p.Spec.NodeName), host)
 	if s.StartTime != nil {
-		d.line(0, "Start Time:", "%s", s.StartTime.Local().Format(time.RFC1123Z))
+		d.write(0, "Start Time:\t%s", s.StartTime.Local().Format(time.RFC1123Z))
 	}
-	d.list(0, "Labels:", pairs(m.Labels, "="))
-	d.list(0, "Annotations:", pairs(m.Annotations, ": "))
+	d.list("Labels:", pairs(m.Labels, "="))
+	d.list("Annotations:", pairs(m.Annotations, ": "))
 	if m.DeletionTimestamp != nil {
-		d.line(0, "Status:", "Terminating (lasts %s)", age(*m.DeletionTimestamp))
+		d.write(0, "Status:\tTerminating (lasts %s)", age(*m.DeletionTimestamp))
 		if m.DeletionGracePeriodSeconds != nil {
-			d.line(0, "Termination Grace Period:", "%ds", *m.DeletionGracePeriodSeconds)
+			d.write(0, "Termination Grace Period:\t%ds", *m.DeletionGracePeriodSeconds)
 		}
 	} else {
-		d.line(0, "Status:", "%s", orNone(s.Phase))
+		d.write(0, "Status:\t%s", s.Phase)
 	}
 	if s.Reason != "" {
-		d.line(0, "Reason:", "%s", s.Reason)
+		d.write(0, "Reason:\t%s", s.Reason)
 	}
 	if s.Message != "" {
-		d.line(0, "Message:", "%s", s.Message)
+		d.write(0, "Message:\t%s", s.Message)
 	}
-	d.line(0, "IP:", "%s", s.PodIP)
+	d.write(0, "IP:\t%s", s.PodIP)
 	if len(s.PodIPs) == 0 {
-		d.line(0, "IPs:", "<none>")
+		d.write(0, "IPs:\t<none>")
 		return
 	}
-	d.line(0, "IPs:", "")
+	d.write(0, "IPs:\t")
 	for _, ip := range s.PodIPs {
-		d.line(1, "IP:", "%s", ip.IP)
+		d.write(1, "IP:\t%s", ip.IP)
 	}
 }
 
@@ -142,107 +150,135 @@ func (d *description) containers(title string, list []podContainer, statuses []c
 	if len(list) == 0 {
 		return
 	}
-	d.line(0, title, "")
+	d.write(0, "%s", title)
 	for i := range list {
 		c := &list[i]
-		d.line(1, c.Name+":", "")
-		var st containerStatus
+		d.write(1, "%s:", c.Name)
+		var st *containerStatus
 		if j := slices.IndexFunc(statuses, func(s containerStatus) bool { return s.Name == c.Name }); j >= 0 {
-			st = statuses[j]
+			st = &statuses[j]
 		}
-		d.container(c, &st)
+		d.container(c, st)
 	}
 }
 
 func (d *description) container(c *podContainer, st *containerStatus) {
-	d.line(2, "Container ID:", "%s", st.ContainerID)
-	d.line(2, "Image:", "%s", c.Image)
-	d.line(2, "Image ID:", "%s", st.ImageID)
-	var ports, hostPorts []string
-	for _, p := range c.Ports {
-		ports = append(ports, fmt.Sprintf("%d/%s", p.ContainerPort, p.Protocol))
-		hostPorts = append(hostPorts, fmt.Sprintf("%d/%s", p.HostPort, p.Protocol))
+	if st != nil {
+		d.write(2, "Container ID:\t%s", st.ContainerID)
 	}
-	d.line(2, "Port:", "%s", orNone(strings.Join(ports, ", ")))
-	d.line(2, "Host Port:", "%s", orNone(strings.Join(hostPorts, ", ")))
+	d.write(2, "Image:\t%s", c.Image)
+	if st != nil {
+		d.write(2, "Image ID:\t%s", st.ImageID)
+	}
+	d.ports(c)
 	d.block(2, "Command:", c.Command)
 	d.block(2, "Args:", c.Args)
-	d.state("State:", st.State)
-	if st.LastState != (containerState{}) {
-		d.state("Last State:", st.LastState)
-	}
-	d.line(2, "Ready:", "%s", map[bool]string{true: "True", false: "False"}[st.Ready])
-	d.line(2, "Restart Count:", "%d", st.RestartCount)
-	for label, m := range map[string]map[string]string{"Limits:": c.Resources.Limits, "Requests:": c.Resources.Requests} {
-		if len(m) > 0 {
-			d.block(2, label, pairs(m, ":  "))
+	if st != nil {
+		d.state("State:", st.State)
+		if st.LastState.Terminated != nil {
+			d.state("Last State:", st.LastState)
 		}
+		d.write(2, "Ready:\t%s", map[bool]string{true: "True", false: "False"}[st.Ready])
+		d.write(2, "Restart Count:\t%d", st.RestartCount)
 	}
+	d.block(2, "Limits:", pairs(c.Resources.Limits, ":\t"))
+	d.block(2, "Requests:", pairs(c.Resources.Requests, ":\t"))
 	var env []string
 	for _, e := range c.Env {
-		env = append(env, e.Name+":  "+e.Value)
+		env = append(env, e.Name+":\t"+e.Value)
 	}
 	d.blockOrNone(2, "Environment:", env)
-	var mounts []string
+	d.blockOrNone(2, "Mounts:", mountLines(c))
+}
+
+func (d *description) ports(c *podContainer) {
+	var ports, hostPorts []string
+	for _, p := range c.Ports {
+		port := fmt.Sprintf("%d/%s", p.ContainerPort, p.Protocol)
+		if p.Name != "" {
+			port += " (" + p.Name + ")"
+		}
+		ports = append(ports, port)
+		hostPorts = append(hostPorts, fmt.Sprintf("%d/%s", p.HostPort, p.Protocol))
+	}
+	plural := ""
+	if len(ports) > 1 {
+		plural = "s"
+	}
+	d.write(2, "Port%s:\t%s", plural, orNone(strings.Join(ports, ", ")))
+	d.write(2, "Host Port%s:\t%s", plural, orNone(strings.Join(hostPorts, ", ")))
+}
+
+func mountLines(c *podContainer) []string {
+	var lines []string
 	for _, m := range c.VolumeMounts {
 		access := "rw"
 		if m.ReadOnly {
 			access = "ro"
 		}
-		sub := ""
 		if m.SubPath != "" {
-			sub = fmt.Sprintf(",path=%q", m.SubPath)
+			access += fmt.Sprintf(",path=%q", m.SubPath)
 		}
-		mounts = append(mounts, fmt.Sprintf("%s from %s (%s%s)", m.MountPath, m.Name, access, sub))
+		lines = append(lines, fmt.Sprintf("%s from %s (%s)", m.MountPath, m.Name, access))
 	}
-	d.blockOrNone(2, "Mounts:", mounts)
+	slices.Sort(lines)
+	return lines
 }
 
-func (d *description) block(indent int, label string, values []string) {
+// block writes values below their label; a value of several lines goes on below itself.
+func (d *description) block(level int, label string, values []string) {
 	if len(values) == 0 {
 		return
 	}
-	d.line(indent, label, "")
+	d.write(level, "%s", label)
 	for _, v := range values {
-		fmt.Fprintf(d, "%s%s\n", strings.Repeat(" ", (indent+1)*2), v)
+		name, text, pair := strings.Cut(v, "\t")
+		if !pair {
+			for line := range strings.SplitSeq(v, "\n") {
+				d.write(level+1, "%s", line)
+			}
+			continue
+		}
+		for line := range strings.SplitSeq(text, "\n") {
+			d.write(level+1, "%s\t%s", name, line)
+			name = ""
+		}
 	}
 }
 
-func (d *description) blockOrNone(indent int, label string, values []string) {
+func (d *description) blockOrNone(level int, label string, values []string) {
 	if len(values) == 0 {
-		d.line(indent, label, "<none>")
+		d.write(level, "%s\t<none>", label)
 		return
 	}
-	d.block(indent, label, values)
+	d.block(level, label, values)
 }
 
 func (d *description) state(label string, s containerState) {
 	switch {
 	case s.Running != nil:
-		d.line(2, label, "Running")
-		d.line(3, "Started:", "%s", s.Running.StartedAt.Local().Format(time.RFC1123Z))
-	case s.Waiting != nil:
-		d.line(2, label, "Waiting")
-		if s.Waiting.Reason != "" {
-			d.line(3, "Reason:", "%s", s.Waiting.Reason)
-		}
+		d.write(2, "%s\tRunning", label)
+		d.write(3, "Started:\t%s", s.Running.StartedAt.Local().Format(time.RFC1123Z))
 	case s.Terminated != nil:
 		t := s.Terminated
-		d.line(2, label, "Terminated")
+		d.write(2, "%s\tTerminated", label)
 		if t.Reason != "" {
-			d.line(3, "Reason:", "%s", t.Reason)
+			d.write(3, "Reason:\t%s", t.Reason)
 		}
 		if t.Message != "" {
-			d.line(3, "Message:", "%s", t.Message)
+			d.write(3, "Message:\t%s", t.Message)
 		}
-		d.line(3, "Exit Code:", "%d", t.ExitCode)
+		d.write(3, "Exit Code:\t%d", t.ExitCode)
 		if t.Signal > 0 {
-			d.line(3, "Signal:", "%d", t.Signal)
+			d.write(3, "Signal:\t%d", t.Signal)
 		}
-		d.line(3, "Started:", "%s", t.StartedAt.Local().Format(time.RFC1123Z))
-		d.line(3, "Finished:", "%s", t.FinishedAt.Local().Format(time.RFC1123Z))
+		d.write(3, "Started:\t%s", t.StartedAt.Local().Format(time.RFC1123Z))
+		d.write(3, "Finished:\t%s", t.FinishedAt.Local().Format(time.RFC1123Z))
 	default:
-		d.line(2, label, "Waiting")
+		d.write(2, "%s\tWaiting", label)
+		if s.Waiting != nil && s.Waiting.Reason != "" {
+			d.write(3, "Reason:\t%s", s.Waiting.Reason)
+		}
 	}
 }
 
@@ -250,42 +286,41 @@ func (d *description) conditions(p *pod) {
 	if len(p.Status.Conditions) == 0 {
 		return
 	}
-	lines := [][]string{{"  Type", "Status"}}
+	d.write(0, "Conditions:")
+	d.write(1, "Type\tStatus")
 	for _, c := range p.Status.Conditions {
-		lines = append(lines, []string{"  " + c.Type, c.Status + " "})
+		d.write(1, "%s \t%s ", c.Type, c.Status)
 	}
-	d.line(0, "Conditions:", "")
-	_ = ui.WriteColumns(d, lines, nil) // a strings.Builder does not fail
 }
 
 func (d *description) volumes(p *pod) {
 	if len(p.Spec.Volumes) == 0 {
-		d.line(0, "Volumes:", "<none>")
+		d.write(0, "Volumes:\t<none>")
 		return
 	}
-	d.line(0, "Volumes:", "")
+	d.write(0, "Volumes:")
 	for _, v := range p.Spec.Volumes {
-		d.line(1, fmt.Sprintf("%v:", v["name"]), "")
-		for _, kind := range slices.Sorted(maps.Keys(v)) {
-			source, ok := v[kind].(map[string]any)
-			if !ok {
-				continue
+		d.write(1, "%s:", v.Name)
+		switch {
+		case v.HostPath != nil:
+			d.write(2, "Type:\tHostPath (bare host directory volume)")
+			d.write(2, "Path:\t%s", v.HostPath.Path)
+			d.write(2, "HostPathType:\t%s", v.HostPath.Type)
+		case v.EmptyDir != nil:
+			limit := v.EmptyDir.SizeLimit
+			if limit == "" {
+				limit = "<unset>"
 			}
-			title := strings.ToUpper(kind[:1]) + kind[1:]
-			d.line(2, "Type:", "%s%s", title, volumeKinds[kind])
-			for _, k := range slices.Sorted(maps.Keys(source)) {
-				d.line(2, strings.ToUpper(k[:1])+k[1:]+":", "%v", source[k])
-			}
+			d.write(2, "Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)")
+			d.write(2, "Medium:\t%s", v.EmptyDir.Medium)
+			d.write(2, "SizeLimit:\t%s", limit)
+		default:
+			d.write(2, "<unknown>")
 		}
 	}
 }
 
-var volumeKinds = map[string]string{
-	"emptyDir": " (a temporary directory that shares a pod's lifetime)",
-	"hostPath": " (bare host directory volume)",
-}
-
-func (a *app) describeEvents(ctx context.Context, c *client.Client, p *pod) error {
+func (a *app) describeEvents(ctx context.Context, c *client.Client, p *pod, d *description) error {
 	var list struct {
 		Items []struct {
 			Type, Reason, Message string
@@ -301,19 +336,20 @@ func (a *app) describeEvents(ctx context.Context, c *client.Client, p *pod) erro
 		return err
 	}
 	if len(list.Items) == 0 {
-		a.printf("%-18s%s\n", "Events:", "<none>")
+		d.write(0, "Events:\t<none>")
 		return nil
 	}
-	lines := [][]string{{"  Type", "Reason", "Age", "From", "Message"}, {"  ----", "------", "----", "----", "-------"}}
+	d.write(0, "Events:")
+	d.write(1, "Type\tReason\tAge\tFrom\tMessage")
+	d.write(1, "----\t------\t----\t----\t-------")
 	for _, e := range list.Items {
 		when := age(e.LastTimestamp)
 		if e.Count > 1 {
 			when = fmt.Sprintf("%s (x%d over %s)", when, e.Count, age(e.FirstTimestamp))
 		}
-		lines = append(lines, []string{"  " + e.Type, e.Reason, when, e.Source.Component, strings.TrimSpace(e.Message)})
+		d.write(1, "%s\t%s\t%s\t%s\t%s", e.Type, e.Reason, when, e.Source.Component, strings.TrimSpace(e.Message))
 	}
-	a.printf("Events:\n")
-	return ui.WriteColumns(a.out, lines, nil)
+	return nil
 }
 
 func pairs(m map[string]string, sep string) []string {

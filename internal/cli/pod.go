@@ -22,7 +22,8 @@ type pod struct {
 	Spec struct {
 		InitContainers []podContainer
 		Containers     []podContainer
-		Volumes        []map[string]any
+		Volumes        []podVolume
+		NodeSelector   map[string]string
 		RestartPolicy  string
 		NodeName       string
 		HostNetwork    bool
@@ -43,6 +44,13 @@ type podStatus struct {
 	}
 	InitContainerStatuses []containerStatus
 	ContainerStatuses     []containerStatus
+}
+
+// podVolume is a volume of the kinds that Hull has.
+type podVolume struct {
+	Name     string
+	HostPath *struct{ Path, Type string }
+	EmptyDir *struct{ Medium, SizeLimit string }
 }
 
 type podContainer struct {

@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hull-pods/hull/internal/hulltest/live"
+	"github.com/hull-pods/hull/internal/linux"
+)
+
+// inspected is what hull inspect -o json says of a Pod, as far as the tests use it: where to look in the kernel.
+type inspected struct {
+	Cgroup     string    `json:"cgroup"`
+	Infra      process   `json:"infra"`
+	Containers []process `json:"containers"`
+	IPs        []string  `json:"ips"`
+}
+
+type process struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`
+	PID  int    `json:"pid"`
+}
+
+func inspect(t testing.TB, h *live.Hull, pod string) inspected {
+	t.Helper()
+	var in inspected
+	if err := json.Unmarshal([]byte(h.Must("inspect", pod, "-o", "json")), &in); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// running is the process of a container that runs.
+func (in inspected) running(t testing.TB, name string) process {
+	t.Helper()
+	for _, c := range in.Containers {
+		if c.Name == name && c.PID != 0 {
+			return c
+		}
+	}
+	t.Fatalf("no process of container %s in %+v", name, in)
+	return process{}
+}
+
+// namespace is the inode of a process' namespace, as the kernel shows it.
+func namespace(t testing.TB, pid int, name string) string {
+	t.Helper()
+	link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// startTime is when a process was cloned, in clock ticks since boot (proc(5), stat field 22).
+func startTime(t testing.TB, pid int) int64 {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	ticks, err := strconv.ParseInt(fields[19], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ticks
+}
+
+// interfaces are the network interfaces that a process sees.
+func interfaces(t testing.TB, pid int) []string {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(string(data)) {
+		if name, _, ok := strings.Cut(line, ":"); ok {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// programs are the commands of all processes in a Pod's cgroups, by PID.
+func programs(t testing.TB, in inspected) map[int]string {
+	t.Helper()
+	found := map[int]string{}
+	pod := filepath.Base(in.Cgroup)
+	procs, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if data, err := os.ReadFile(p); err == nil && bytes.Contains(data, []byte(pod)) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+			comm, cerr := os.ReadFile(filepath.Join(filepath.Dir(p), "comm"))
+			if err == nil && cerr == nil {
+				found[pid] = strings.TrimSpace(string(comm))
+			}
+		}
+	}
+	return found
+}
+
+// sharesSandbox checks from /proc that a Pod's containers are in the infra container's namespaces and see its interfaces, and
+// that the infra process is the oldest of all the Pod's processes.
+func sharesSandbox(t testing.TB, in inspected) {
+	t.Helper()
+	for _, c := range in.Containers {
+		if c.PID == 0 {
+			continue
+		}
+		for _, ns := range []string{"net", "ipc", "uts"} {
+			if got, want := namespace(t, c.PID, ns), namespace(t, in.Infra.PID, ns); got != want {
+				t.Errorf("container %s has %s, the infra container %s", c.Name, got, want)
+			}
+		}
+		for _, ns := range []string{"mnt", "pid"} {
+			if namespace(t, c.PID, ns) == namespace(t, in.Infra.PID, ns) {
+				t.Errorf("container %s shares its %s namespace with the infra container", c.Name, ns)
+			}
+		}
+		if got, want := interfaces(t, c.PID), interfaces(t, in.Infra.PID); !slices.Equal(got, want) {
+			t.Errorf("container %s sees the interfaces %v, the infra container %v", c.Name, got, want)
+		}
+	}
+	if !slices.Equal(interfaces(t, in.Infra.PID), []string{"eth0", "lo"}) {
+		t.Errorf("the infra container sees the interfaces %v", interfaces(t, in.Infra.PID))
+	}
+	if namespace(t, in.Infra.PID, "net") == namespace(t, os.Getpid(), "net") {
+		t.Error("the infra container is in the host's network namespace")
+	}
+	for pid, name := range programs(t, in) {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil && startTime(t, pid) < startTime(t, in.Infra.PID) {
+			t.Errorf("process %d (%s) is older than the infra container", pid, name)
+		}
+	}
+}
+
+// watched is a process that a test holds on to: its number cannot be another's meanwhile.
+type watched struct {
+	t   testing.TB
+	pid int
+	fd  *os.File
+}
+
+func watchProcess(t testing.TB, pid int) watched {
+	t.Helper()
+	fd, err := linux.PidfdOpen(pid)
+	if err != nil {
+		t.Fatalf("process %d: %v", pid, err)
+	}
+	t.Cleanup(func() { _ = fd.Close() })
+	return watched{t, pid, fd}
+}
+
+// end waits for the process' end.
+func (w watched) end() {
+	w.t.Helper()
+	if err := linux.PidfdWait(w.fd); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// alive tells whether the very process is still there.
+func (w watched) alive() bool { return linux.PidfdSignal(w.fd, 0) == nil }
+
+// kill kills the process from the host, as an accident would.
+func (w watched) kill() {
+	w.t.Helper()
+	if err := linux.PidfdSignal(w.fd, killSignal); err != nil {
+		w.t.Fatalf("kill process %d: %v", w.pid, err)
+	}
+	w.end()
+}
+
+// files lists what there is below a directory.
+func files(t testing.TB, dir string) []string {
+	t.Helper()
+	var list []string
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if path != dir {
+			list = append(list, path)
+		}
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return list
+}
