@@ -133,19 +133,24 @@ func TestTwoContainers(t *testing.T) {
 	}
 }
 
-// TestSharedSandbox runs the two containers such that both go on, and kills each: the sandbox does not care.
+// bothLive is the manifest of two containers such that both go on.
+func bothLive(t *testing.T) string {
+	return manifest(t, "two-containers.yaml", "restartPolicy: Never", "terminationGracePeriodSeconds: 1",
+		"hostPath:\n      path: /data-tmp", "emptyDir: {}", "index.html\"]", "index.html; exec sleep infinity\"]")
+}
+
+func bothRun(nginx, debian int32) func(*corev1.Pod) bool {
+	return func(p *corev1.Pod) bool {
+		return isRunning("nginx-container", nginx)(p) && isRunning("debian-container", debian)(p)
+	}
+}
+
+// TestSharedSandbox kills each of two containers: the sandbox does not care, and neither does the other container.
 func TestSharedSandbox(t *testing.T) {
 	t.Parallel()
 	h := realImages(t)
-	h.Apply(manifest(t, "two-containers.yaml", "restartPolicy: Never", "terminationGracePeriodSeconds: 1",
-		"hostPath:\n      path: /data-tmp", "emptyDir: {}", "index.html\"]", "index.html; exec sleep infinity\"]"))
-	both := func(nginx, debian int32) *corev1.Pod {
-		t.Helper()
-		return await(t, h, "two-containers", fmt.Sprintf("both run, restarted %d and %d times", nginx, debian), func(p *corev1.Pod) bool {
-			return isRunning("nginx-container", nginx)(p) && isRunning("debian-container", debian)(p)
-		})
-	}
-	p := both(0, 0)
+	h.Apply(bothLive(t))
+	p := await(t, h, "two-containers", "both run", bothRun(0, 0))
 	in := inspect(t, h, "two-containers")
 	sharesSandbox(t, in)
 	infra := watchProcess(t, in.Infra.PID)
@@ -160,7 +165,7 @@ func TestSharedSandbox(t *testing.T) {
 	for i, name := range []string{"nginx-container", "debian-container"} {
 		other := watchProcess(t, in.running(t, []string{"debian-container", "nginx-container"}[i]).PID)
 		watchProcess(t, in.running(t, name).PID).kill()
-		now := both(1, int32(i))
+		now := await(t, h, "two-containers", name+" runs again", bothRun(1, int32(i)))
 		if now.Status.PodIP != p.Status.PodIP {
 			t.Errorf("the Pod's address was %s, and is %s after the end of %s", p.Status.PodIP, now.Status.PodIP, name)
 		}
@@ -179,19 +184,29 @@ func TestSharedSandbox(t *testing.T) {
 	if got := fetch(t, p.Status.PodIP); got != "200 OK "+helloDebian {
 		t.Errorf("the page after the restarts is %q", got)
 	}
+}
 
-	// The infra process is another matter: with it the network is gone, so all is made anew.
-	old := []watched{infra, watchProcess(t, in.running(t, "nginx-container").PID), watchProcess(t, in.running(t, "debian-container").PID)}
-	infra.kill()
-	both(2, 2)
+// TestInfraKilled kills the infra process: with it the network is gone, so all is made anew.
+func TestInfraKilled(t *testing.T) {
+	t.Parallel()
+	h := realImages(t)
+	h.Apply(bothLive(t))
+	await(t, h, "two-containers", "both run", bothRun(0, 0))
+	in := inspect(t, h, "two-containers")
+	old := []watched{watchProcess(t, in.running(t, "nginx-container").PID), watchProcess(t, in.running(t, "debian-container").PID)}
+	watchProcess(t, in.Infra.PID).kill()
+	await(t, h, "two-containers", "both run in the next sandbox", bothRun(1, 1))
 	for _, w := range old {
 		w.end()
 	}
 	awaitEvent(t, h, "two-containers", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
-	in = inspect(t, h, "two-containers")
-	sharesSandbox(t, in)
-	if got := fetch(t, in.IPs[0]); got != "200 OK "+helloDebian {
-		t.Errorf("the page from the new sandbox is %q", got)
+	now := inspect(t, h, "two-containers")
+	if now.Infra.PID == in.Infra.PID {
+		t.Error("the infra container is the one that was killed")
+	}
+	sharesSandbox(t, now)
+	if got := fetch(t, now.IPs[0]); got != "200 OK "+helloDebian {
+		t.Errorf("the page from the next sandbox is %q", got)
 	}
 }
 
