@@ -38,8 +38,8 @@ func (a *app) execCommand() *cobra.Command {
 				return err
 			}
 			name := strings.TrimPrefix(args[0], "pod/")
-			if container == "" && !quiet {
-				a.sayDefault(cmd.Context(), c, name)
+			if container == "" {
+				container = a.defaultContainer(cmd.Context(), c, name, quiet)
 			}
 			o := client.ExecOptions{Path: a.podPath(name) + "/exec", Container: container, Command: args[1:], Stdout: a.out, Stderr: a.err, TTY: tty}
 			if stdin {
@@ -57,13 +57,20 @@ func (a *app) execCommand() *cobra.Command {
 	return cmd
 }
 
-// sayDefault says which of several containers is meant, as kubectl does. It is a courtesy: an error will be seen by exec.
-func (a *app) sayDefault(ctx context.Context, c *client.Client, name string) {
+// defaultContainer chooses among several containers as kubectl does: the one that the Pod's annotation names, else the first,
+// of which it tells. Where there is no choice, or no Pod, it leaves the answer to the server.
+func (a *app) defaultContainer(ctx context.Context, c *client.Client, name string, quiet bool) string {
 	p, err := a.pod(ctx, c, name)
-	if err != nil || len(p.Spec.Containers) < 2 || p.Metadata.Annotations["kubectl.kubernetes.io/default-container"] != "" {
-		return
+	if err != nil || len(p.Spec.Containers) < 2 {
+		return ""
 	}
-	a.warnf("Defaulted container %q out of: %s\n", p.Spec.Containers[0].Name, p.describeContainers())
+	if named := p.Metadata.Annotations["kubectl.kubernetes.io/default-container"]; named != "" {
+		return named
+	}
+	if !quiet {
+		a.warnf("Defaulted container %q out of: %s\n", p.Spec.Containers[0].Name, p.describeContainers())
+	}
+	return p.Spec.Containers[0].Name
 }
 
 func (p *pod) describeContainers() string {
