@@ -55,11 +55,7 @@ func logAll(args []string) error {
 		}()
 	}
 	var ends []*os.File
-	n := uintptr(4)
-	if args[4] == "tty" {
-		n = 2
-	}
-	for fd := range n {
+	for fd := range uintptr(Ends(args[4] == "tty")) {
 		syscall.CloseOnExec(int(3 + fd))
 		ends = append(ends, os.NewFile(3+fd, "end"))
 	}
@@ -104,7 +100,7 @@ func numbered(i int) string {
 	fmt.Fprint(h, i)
 	length := int(h.Sum32() % 120)
 	if i%500 == 499 {
-		length = 20000 + i
+		length = 20000 + i%20000
 	}
 	return fmt.Sprintf("%06d %s.\n", i, strings.Repeat("x", length))
 }

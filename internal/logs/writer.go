@@ -69,11 +69,7 @@ type stream struct {
 // duplicates that the keeper had, in the same order, the master of a terminal included. A batch that the last daemon did
 // not finish is finished first. A terminal's master is made non-blocking, for all who hold it.
 func (c *Collector) Open(cfg Config, ends []*os.File) (w *Writer, err error) {
-	want := 4
-	if cfg.TTY {
-		want = 2
-	}
-	fds, err := takeAll(ends, want)
+	fds, err := takeAll(ends, Ends(cfg.TTY))
 	if err != nil {
 		return nil, fmt.Errorf("open the log %s: %w", cfg.Path, err)
 	}
