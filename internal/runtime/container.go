@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,15 +22,18 @@ type container struct {
 
 	op sync.Mutex // held by the one operation that changes what the kernel has: create, start, remove
 
-	mu     sync.Mutex // guards what follows
-	rec    containerRecord
-	ready  *prepared // what Start needs, between create and start
-	pidfd  *os.File  // while it runs
-	log    *logs.Writer
-	stdin  *os.File // our end, with Config.Stdin
-	spec   *oci.Spec
-	execs  int  // sessions, for their keys
-	ending bool // its exit has been seen
+	mu    sync.Mutex // guards what follows
+	rec   containerRecord
+	ready *prepared // what Start needs, between create and start
+	pidfd *os.File  // while it runs
+	log   *logs.Writer
+	stdin *os.File // our end, with Config.Stdin
+	spec  *oci.Spec
+	// starting is set from the beginning of Start to its end. The record says "running" before the command runs, others are
+	// told only when it does.
+	starting bool
+	execs    int  // sessions, for their keys
+	ending   bool // its exit has been seen
 
 	gone    chan struct{} // closed when the first process is gone
 	started chan struct{} // closed when Start has returned, so that an exit can be handled
@@ -68,7 +72,11 @@ func (c *container) key() string { return keyContainer + c.id }
 func (c *container) status() ContainerStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.rec.Status
+	st := c.rec.Status
+	if c.starting {
+		st.State, st.PID, st.StartedAt = ContainerCreated, 0, time.Time{}
+	}
+	return st
 }
 
 func (c *container) config() *ContainerConfig {

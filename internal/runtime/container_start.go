@@ -24,6 +24,7 @@ var (
 	fpStartPipes   = failpoint.New("runtime.start.pipes")
 	fpStartKeep    = failpoint.New("runtime.start.keep")
 	fpStartProcess = failpoint.New("runtime.start.process")
+	fpStartRunning = failpoint.New("runtime.start.running") // it is on record, and has no leave to run yet
 	fpStartLog     = failpoint.New("runtime.start.log")
 )
 
@@ -42,12 +43,18 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	if st := c.status().State; st != ContainerCreated {
 		return fmt.Errorf("start %s: it is %s: %w", c, st, errdefs.ErrFailedPrecondition)
 	}
+	c.mu.Lock()
+	c.starting = true
+	c.mu.Unlock()
 	if c.ready == nil || c.ready.rootfs == nil {
-		if err := c.open(ctx); err != nil {
-			return c.startFailed(err)
-		}
+		err = c.open(ctx)
 	}
-	err = c.start(ctx)
+	if err == nil {
+		err = c.start(ctx)
+	}
+	c.mu.Lock()
+	c.starting = false
+	c.mu.Unlock()
 	close(c.started)
 	c.mu.Lock()
 	c.ready.close()
@@ -60,8 +67,9 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	return nil
 }
 
-// startFailed records a start that came to nothing.
+// startFailed records a start that came to nothing. All of it has been taken back, but for what is only ours.
 func (c *container) startFailed(cause error) error {
+	cause = errors.Join(cause, c.detach())
 	now := time.Now()
 	err := c.update(func(rec *containerRecord) {
 		st := &rec.Status
@@ -75,13 +83,16 @@ func (c *container) startFailed(cause error) error {
 // stdio is what a start gives to the process and keeps for itself.
 type stdio struct {
 	*logs.Pipes
-	stdin *os.File // the container's end; nil is /dev/null
+	stdin   *os.File // the container's end; nil is /dev/null
+	witness *os.File // the container's end
 }
 
 func (s *stdio) closeTheirs() {
 	_ = s.CloseTheirs()
-	if s.stdin != nil {
-		_ = s.stdin.Close()
+	for _, f := range []*os.File{s.stdin, s.witness} {
+		if f != nil {
+			_ = f.Close()
+		}
 	}
 }
 
@@ -122,7 +133,8 @@ func (c *container) startCgroup(back *undo.Stack) ([]*os.File, error) {
 	return group.Join()
 }
 
-// startPipes makes the container's stdio and has the keeper hold our ends of it, before there is a process.
+// startPipes makes the container's stdio and has the keeper hold our ends of it, before there is a process: first the
+// witness of its birth, then the log's, then our end of its input where that outlives hulld.
 func (c *container) startPipes(ctx context.Context, back *undo.Stack) (*stdio, error) {
 	io := &stdio{}
 	closeOurs := func(context.Context) error {
@@ -139,7 +151,12 @@ func (c *container) startPipes(ctx context.Context, back *undo.Stack) (*stdio, e
 	if io.Pipes, err = logs.NewPipes(cfg.TTY); err != nil {
 		return nil, err
 	}
-	held := slices.Clone(io.Ends)
+	var witness *os.File
+	if io.witness, witness, err = pipe(true); err != nil {
+		return nil, err
+	}
+	defer func() { _ = witness.Close() }() // what the keeper has is for the next hulld
+	held := slices.Concat([]*os.File{witness}, io.Ends)
 	if cfg.Stdin && !cfg.TTY {
 		var ours *os.File
 		if io.stdin, ours, err = pipe(false); err != nil {
@@ -166,7 +183,7 @@ func (c *container) startProcess(ctx context.Context, back *undo.Stack, io *stdi
 	p, err := c.r.starterOf(c.in).Start(ctx, starter.Request{
 		Key: c.id, Spec: c.spec, Rootfs: c.ready.rootfs, Sources: c.ready.sources,
 		Stdin: io.stdin, Stdout: io.Stdout, Stderr: io.Stderr, Cgroups: cgroups, Bundle: c.r.dir.container(c.id),
-		Born: c.born, Ready: c.running,
+		Witness: io.witness, Born: c.born, Ready: c.running,
 		Console: func(master *os.File) error { return c.keepTerminal(ctx, master) },
 	})
 	if err != nil {
@@ -190,11 +207,15 @@ func (c *container) born(pid int) error {
 }
 
 // running puts the start on record while the process prepares itself. What is not on record as running has not run: its
-// process waits for this, and ends when hulld does.
+// process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
 func (c *container) running(facts starter.Facts) error {
-	return c.update(func(rec *containerRecord) {
+	err := c.update(func(rec *containerRecord) {
 		rec.Status.State, rec.Status.StartedAt, rec.Facts = ContainerRunning, time.Now(), facts
 	})
+	if err != nil {
+		return err
+	}
+	return fpStartRunning.Hit()
 }
 
 // keepTerminal has the keeper hold a terminal, and makes input of a descriptor of our own for it: its output is the log's.
@@ -222,19 +243,30 @@ func (c *container) killStarted(ctx context.Context) error {
 	}
 	select {
 	case <-c.gone:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return c.detach()
 }
 
 func (c *container) startLog(back *undo.Stack, io *stdio) error {
-	if err := back.Push(fpStartLog, "close the log", func(context.Context) error { return c.detach() }); err != nil {
+	if err := back.Push(fpStartLog, "close the log", func(context.Context) error { return c.closeLog() }); err != nil {
 		return err
 	}
 	ends := io.Ends
 	io.Ends = nil // Open takes them over, also when it fails
 	return c.openLog(ends)
+}
+
+func (c *container) closeLog() error {
+	c.mu.Lock()
+	w := c.log
+	c.log = nil
+	c.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	return w.Close()
 }
 
 // openLog writes the container's output to its log from now on: from our ends of its pipes, or from the keeper's

@@ -18,20 +18,18 @@ import (
 )
 
 // removeLeftovers takes out of the kernel what carries this instance and belongs to nothing on record. It is the same
-// list that a leak check reads.
-func (r *Runtime) removeLeftovers(ctx context.Context) error {
+// list that a leak check reads. What cannot be removed is found again by that.
+func (r *Runtime) removeLeftovers(ctx context.Context) {
 	found, err := r.Leftovers(ctx)
 	if err != nil {
-		return err
+		r.log.Error("what nobody owns cannot be listed", "err", err)
 	}
-	var errs []error
 	for _, l := range found {
 		r.log.Warn("removing what nobody owns", "what", l.What)
 		if err := l.Remove(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("remove %s: %w", l.What, err))
+			r.log.Error("what nobody owns is not removed", "what", l.What, "err", err)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // Leftover is something in the kernel or on disk that carries this instance and belongs to no sandbox on record.

@@ -18,7 +18,8 @@ import (
 //
 //	record says   keeper says            then
 //	making        anything               taken back
-//	ready         the process lives      adopted: pidfd, log, exit
+//	created       a key                  it was being started, and never ran: a created one again
+//	ready         the process lives      adopted: pidfd, log, exit; unless its birth was cut off: then it never ran either
 //	ready         the process has ended  its end is put on record, as if we had been there
 //	ready         knows no such key      the keeper died: what may still run is killed; how it ended is not known
 //	removed       anything               the removal goes on
@@ -48,13 +49,12 @@ func (r *Runtime) recover(ctx, run context.Context) error {
 	}
 	// Exits wait in the keeper's channel until everybody who may be told of one is known.
 	r.work.Go(func() { r.dispatch(run) })
-	if err := r.goOn(ctx); err != nil {
-		return err
-	}
+	r.goOn(ctx)
 	if err := r.endStrangers(ctx, kept); err != nil {
 		return err
 	}
-	return r.removeLeftovers(ctx)
+	r.removeLeftovers(ctx)
+	return nil
 }
 
 func (r *Runtime) loadSandboxes(ctx context.Context, kept map[string]*keeper.Record) error {
@@ -130,8 +130,12 @@ func (r *Runtime) loadContainers(ctx context.Context, kept map[string]*keeper.Re
 // adopt takes over a container's process and log.
 func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
 	st := c.status()
-	if st.State == ContainerCreated && k == nil || c.rec.Phase == phaseMaking {
+	if c.rec.Phase == phaseMaking {
 		return nil // nothing has run
+	}
+	if st.State == ContainerCreated && k == nil {
+		// Nothing has run. Should the keeper have died together with hulld in the middle of a start, something is there.
+		return c.clearCgroup(ctx)
 	}
 	close(c.started)
 	if st.State == ContainerExited || st.State == ContainerUnknown {
@@ -146,6 +150,9 @@ func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
 	}
 	if k == nil || k.PID == 0 {
 		return c.lost(ctx)
+	}
+	if ran, err := c.ran(ctx, k); err != nil || !ran {
+		return errors.Join(err, c.unstart(ctx, k))
 	}
 	if err := c.reopen(ctx, k); err != nil {
 		return err
@@ -178,7 +185,7 @@ func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
 	}
 	fds = fds[:ends]
 	if err := c.openLog(fds); err != nil {
-		return err
+		c.r.logStalled(c, err) // hulld is there for the others; this one's output waits for the next
 	}
 	if k.Exit != nil {
 		return nil
@@ -193,8 +200,28 @@ func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
 	return nil
 }
 
-// unstart makes a container a created one again that was being started when hulld died: as its start is not on record, its
-// process, if there was one, never ran the command.
+// birthLimit is how long a birth may go on after hulld's death. Nothing in it waits, unless the kernel does.
+const birthLimit = 10 * time.Second
+
+// ran tells whether a container whose start is on record came to run its command: the hulld that wrote the record may have
+// died before its process had all that it needed. One that then could not execute its command ends as if that had exited
+// with status 1.
+func (c *container) ran(ctx context.Context, k *keeper.Record) (bool, error) {
+	w := takeWitness(k)
+	defer w.close()
+	if c.in.config().Handler != "" {
+		return true, nil // an OCI program leaves no word; it is on record when its create and start are done
+	}
+	ran, err := w.testify(birthLimit)
+	if err != nil {
+		c.r.log.Warn("a container's birth does not come to its end", "container", c.id, "err", err)
+		return false, c.r.killAndWait(ctx, k)
+	}
+	return ran, nil
+}
+
+// unstart makes a container a created one again that was being started when hulld died, and whose process, if there was one,
+// never ran the command.
 func (c *container) unstart(ctx context.Context, k *keeper.Record) error {
 	closeAll(k.FDs)
 	k.FDs = nil
@@ -203,12 +230,19 @@ func (c *container) unstart(ctx context.Context, k *keeper.Record) error {
 			return err
 		}
 	}
-	if err := c.r.cfg.Cgroups.Load(c.cgroup()).Remove(ctx); err != nil {
+	if err := c.clearCgroup(ctx); err != nil {
 		return err
 	}
 	c.started, c.gone = make(chan struct{}), make(chan struct{})
-	c.rec.Status.PID = 0
-	return c.r.cfg.Keeper.Forget(ctx, c.key())
+	err := c.update(func(rec *containerRecord) {
+		rec.Status.State, rec.Status.PID, rec.Status.StartedAt = ContainerCreated, 0, time.Time{}
+	})
+	return errors.Join(err, c.r.cfg.Keeper.Forget(ctx, c.key()))
+}
+
+func (c *container) clearCgroup(ctx context.Context) error {
+	group := c.r.cfg.Cgroups.Load(c.cgroup())
+	return errors.Join(group.Kill(ctx), group.Remove(ctx))
 }
 
 // lost is the end of a container whose keeper died: what of it still runs is nobody's child, and is killed.
@@ -239,8 +273,9 @@ func (r *Runtime) retainLayers(ctx context.Context) error {
 	return r.cfg.Images.Retain(ctx, held)
 }
 
-// goOn finishes what a crash cut off in the middle.
-func (r *Runtime) goOn(ctx context.Context) error {
+// goOn finishes what a crash cut off in the middle. What cannot be taken back now stays on record, as a container that never
+// ran or a sandbox that is not ready, for its owner to remove: one of them must not keep hulld from running the others.
+func (r *Runtime) goOn(ctx context.Context) {
 	r.mu.Lock()
 	var containers []*container
 	var sandboxes []*sandbox
@@ -255,18 +290,16 @@ func (r *Runtime) goOn(ctx context.Context) error {
 		}
 	}
 	r.mu.Unlock()
-	var errs []error
 	for _, c := range containers {
 		if err := c.remove(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("take back %s: %w", c, err))
+			r.log.Error("what a crash left of a container is not taken back", "container", c.id, "err", err)
 		}
 	}
 	for _, s := range sandboxes {
 		if err := s.remove(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("take back %s: %w", s, err))
+			r.log.Error("what a crash left of a sandbox is not taken back", "sandbox", s.id, "err", err)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // endStrangers kills what the keeper knows and no record explains: exec sessions of the hulld before us, whose clients

@@ -34,7 +34,7 @@ import (
 //	  │ runs them; go on ───────────────────────▶│
 //	  │◀──────────────────────── child's pidfd ──│ where it must fork to be in a joined PID namespace; it exits
 //	  │ Born(child's pid); go on ───────────────▶│ the child
-//	  │◀──────────────────────── will run ───────│
+//	  │◀──────────────────────── will run ───────│ a word for the witness, if there is one
 //	  │◀──────────────────────── end of file ────│ execve
 //
 // A process that forks is not recorded itself: it lives until its child has been told of, and if hulld dies before that,

@@ -27,6 +27,10 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 		}
 	}
 	d.addAll(r.Cgroups)
+	if r.Witness != nil {
+		f.Witness = true
+		d.add(compile.FDWitness, r.Witness)
+	}
 	user := hostID(r.Spec.Linux.UIDMappings, r.Spec.Process.User.UID)
 	var err error
 	if !r.Spec.Process.Terminal {

@@ -41,6 +41,10 @@ type Request struct {
 	Cgroups               []*os.File // opened tasks or cgroup.procs files, in which the process writes 0
 	Bundle                string     // a directory of the caller's for an OCI program, and for hooks' state
 
+	// Witness is the writing end of a pipe, or nil. A byte is written to it when nothing is left to do but the execve, and
+	// it is closed by that, or by the process' end: whoever recovers a start that was cut off can wait for what becomes of
+	// it, and tell a process that ran its command from one that never did. An OCI program leaves it alone.
+	Witness *os.File
 	// Console is given the terminal's master, which stays the starter's, before the process goes on: without anybody who
 	// holds it, the process would be hung up on. It may be nil.
 	Console func(master *os.File) error

@@ -35,6 +35,7 @@ const (
 	FDRootfs    = "rootfs"
 	FDContainer = "container" // pidfd of the one to enter
 	FDTerminal  = "terminal"
+	FDWitness   = "witness"
 )
 
 func FDCgroup(i int) string             { return fmt.Sprintf("cgroup %d", i+1) }

@@ -22,7 +22,8 @@ type Facts struct {
 
 	Stdin, Stdout, Stderr bool // are given; the others are the null device
 
-	Wait bool // for a word of the maker before the command
+	Wait    bool // for a word of the maker before the command
+	Witness bool // wants to know that the execve has been reached
 }
 
 // Hierarchy is a version 1 cgroup hierarchy.

@@ -27,7 +27,7 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 	if err := c.rlimits(p.Rlimits); err != nil {
 		return err
 	}
-	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
+	c.closeOthers()
 	c.user(p, caps)
 	c.cwd(p.Cwd)
 	file := c.lookup(p)
@@ -47,6 +47,9 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 	}
 	c.session(p)
 	c.p.Tell("say that it will run", birth.Value(int32(TellRunning)))
+	if c.facts.Witness {
+		c.call("leave word of it", linux.SysWrite, num(witness), str("1"), num(1))
+	}
 	if filter {
 		c.filter()
 	}
@@ -55,6 +58,19 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 	}
 	c.call(StepExec, linux.SysExecve, file, birth.Strings(p.Args...), birth.Environ(p.Env...))
 	return nil
+}
+
+// witness is the number under which the pipe stays open that the process leaves word in, until the execve closes it.
+const witness = birth.Socket + 1
+
+func (c *compiler) closeOthers() {
+	from := birth.Socket + 1
+	if c.facts.Witness {
+		// EINVAL: it has that number.
+		c.call("put the witness aside", linux.SysDup3, c.p.FD(FDWitness), num(witness), num(unix.O_CLOEXEC)).Allow(unix.EINVAL)
+		from = witness + 1
+	}
+	c.call("close everything else", linux.SysCloseRange, num(from), num(^uint32(0)), num(0))
 }
 
 // session is begun by the process that stays: the end of a session's first process hangs up its terminal.
