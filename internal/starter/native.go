@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,7 @@ import (
 	"github.com/hull-pods/hull/internal/birth"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/seccomp"
 	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
@@ -31,7 +33,7 @@ type Native struct {
 	init *os.File
 	null *os.File
 
-	filters filterCache
+	filters filters
 	infra   []unix.SockFilter
 	lastCap int
 	cgroups []hierarchy
@@ -44,7 +46,9 @@ type Native struct {
 
 // NewNative makes a native starter. Its processes keep living when it is closed.
 func NewNative(cfg Config) (_ *Native, err error) {
-	n := &Native{cfg: cfg, infra: compile.RestFilter(linux.Native), poststop: map[string]poststop{}}
+	n := &Native{
+		cfg: cfg, filters: filters{seccomp.NewCache(runtime.GOARCH)}, infra: compile.RestFilter(linux.Native), poststop: map[string]poststop{},
+	}
 	defer func() {
 		if err != nil {
 			n.Close()
@@ -74,6 +78,20 @@ func NewNative(cfg Config) (_ *Native, err error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// filters compiles seccomp profiles: nearly every container has one of two or three.
+type filters struct{ cache *seccomp.Cache }
+
+// get is the filter of a profile; none for a container without one.
+func (f filters) get(p *oci.LinuxSeccomp) (program []unix.SockFilter, flags uint32, err error) {
+	if p == nil {
+		return nil, 0, nil
+	}
+	if program, flags, err = f.cache.Compile(p); err != nil {
+		return nil, 0, invalid("%v", err)
+	}
+	return program, flags, nil
 }
 
 // initAbove is hull-init under a number of at least lowest. A clone's first descriptors are put in place before its execve
