@@ -48,7 +48,7 @@ var table = map[string][]string{
 	"failpoint": {},
 	"archtest":  {},
 	"hulltest":  append([]string{"keeper", "client"}, below...), // tests alone import it
-	"bench":     {"client"},
+	"bench":     append([]string{"client"}, below...),
 }
 
 // owner is the package of the table that a directory belongs to: "internal/pod/plan" is "pod", "cmd/hulld" is itself.
