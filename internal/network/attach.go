@@ -33,7 +33,7 @@ func (n *Network) Attach(ctx context.Context, req Request) (res Result, err erro
 	var back undo.Stack
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("attach sandbox %s: %w", req.ID, err)
+			err = fmt.Errorf("give it a network: %w", err)
 		}
 	}()
 	defer back.Run(ctx, &err)

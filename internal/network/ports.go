@@ -167,6 +167,20 @@ type taken struct {
 
 func newPortBook() *portBook { return &portBook{taken: map[portKey][]taken{}} }
 
+// portTaken is a host port that somebody else has.
+type portTaken struct {
+	claim claim
+	by    string
+}
+
+// Error says it without its class' own words.
+func (e *portTaken) Error() string {
+	return fmt.Sprintf("host port %s is already used by %s", e.claim, e.by)
+}
+
+// Unwrap is the error's class.
+func (*portTaken) Unwrap() error { return errdefs.ErrAlreadyExists }
+
 // enter notes a lease's ports, all or none.
 func (b *portBook) enter(l *lease) error {
 	b.mu.Lock()
@@ -176,7 +190,7 @@ func (b *portBook) enter(l *lease) error {
 		for _, t := range b.taken[key] {
 			if t.overlaps(c) {
 				b.strike(l)
-				return fmt.Errorf("host port %s is already used by %s: %w", c, t.by.holder(), errdefs.ErrAlreadyExists)
+				return &portTaken{c, t.by.holder()}
 			}
 		}
 		b.taken[key] = append(b.taken[key], taken{c, l})
@@ -227,7 +241,7 @@ func holdOne(l *lease, c claim) error {
 	case cannotHold(err):
 		return nil
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("host port %s is already used by %s: %w", c, holder.Of(c.proto, c.addr, c.port), errdefs.ErrAlreadyExists)
+		return &portTaken{c, holder.Of(c.proto, c.addr, c.port)}
 	}
 	return fmt.Errorf("claim host port %s: %w", c, err)
 }

@@ -50,7 +50,7 @@ func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (_ SandboxS
 	var back undo.Stack
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("run %s: %w", s, err)
+			err = fmt.Errorf("run the sandbox of Pod %s/%s: %w", cfg.Namespace, cfg.Name, err)
 		}
 	}()
 	defer back.Run(ctx, &err)
