@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -234,9 +237,6 @@ func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.LogDirectory, 0o755); err != nil {
-		return nil, fmt.Errorf("make the Pod's log directory: %w", err)
-	}
 	release, err := j.p.slot(ctx)
 	if err != nil {
 		return nil, err
@@ -268,13 +268,11 @@ func (j *job) removeContainer(ctx context.Context) error {
 // finish removes the rest of a Pod of which nothing is left in the kernel, and then its object; it goes at once, or with the
 // last of its finalizers.
 func (j *job) finish(ctx context.Context) error {
-	if err := j.p.cfg.Volumes.Forget(ctx, j.pod.UID); err != nil {
+	if err := j.removeLogs(); err != nil {
 		return err
 	}
-	if j.pod.Name != "" {
-		if err := os.RemoveAll(j.p.cfg.Options.LogDirectory(j.pod)); err != nil {
-			return fmt.Errorf("remove the Pod's logs: %w", err)
-		}
+	if err := j.p.cfg.Volumes.Forget(ctx, j.pod.UID); err != nil {
+		return err
 	}
 	if j.orphan {
 		return nil
@@ -284,6 +282,31 @@ func (j *job) finish(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// removeLogs comes before the Pod's own directory goes: by that it is found again should hulld die here, when its object may be
+// gone already, and its name with it.
+func (j *job) removeLogs() error {
+	if j.pod.Name != "" {
+		if err := os.RemoveAll(j.p.cfg.Options.LogDirectory(j.pod)); err != nil {
+			return fmt.Errorf("remove the Pod's logs: %w", err)
+		}
+		return nil
+	}
+	root := j.p.cfg.Options.LogRoot
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), "_"+string(j.pod.UID)) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(root, e.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove a Pod's logs: %w", err)
+	}
+	return nil
 }
 
 // sameUID objects to a Pod that has only the name of the one that is meant.

@@ -609,11 +609,19 @@ func TestOrphans(t *testing.T) {
 		if _, _, err := b.store.Remove(store.KeyOf[*v1.Pod]("default", "p"), nil); err != nil {
 			t.Fatal(err)
 		}
+		// Of this one the object and all that the runtime has were gone when the daemon died.
 		b.volumes.have["somebody-else"] = true
+		logs := filepath.Join(b.logs, "ns_name_somebody-else")
+		if err := os.MkdirAll(filepath.Join(logs, "a"), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		b.start()
 		b.pass(1)
 		b.did("0: stop a 2s", "stop a")
 		b.clean()
+		if _, err := os.Stat(logs); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("its logs are still there: %v", err)
+		}
 	})
 }
 
