@@ -50,7 +50,7 @@ func Start(t testing.TB, opts ...Option) *Hull {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Hull{t: t, bin: binaries(t), Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state")}
+	h := &Hull{t: t, bin: Binaries(t), Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state")}
 	for _, o := range opts {
 		o(h)
 	}
@@ -186,8 +186,8 @@ var built struct {
 	err  error
 }
 
-// binaries is the directory of hull, hulld and hull-keeper: $HULL_BIN, or one that is built for this run of the tests.
-func binaries(t testing.TB) string {
+// Binaries is the directory of hull, hulld and hull-keeper: $HULL_BIN, or one that is built for this run of the tests.
+func Binaries(t testing.TB) string {
 	t.Helper()
 	if dir := os.Getenv("HULL_BIN"); dir != "" {
 		return dir

@@ -41,7 +41,8 @@ func (h *Hull) Remains() []string {
 	left = append(left, h.leakedProcesses([]int{a.Keeper.PID, a.Daemon.PID})...)
 	left = append(left, h.leakedMounts()...)
 	left = append(left, h.leakedCgroups()...)
-	left = append(left, h.leakedNetwork()...)
+	// The links of the Hull itself are there for as long as it runs.
+	left = append(left, slices.DeleteFunc(h.leakedNetwork(), func(l string) bool { return strings.HasSuffix(l, " host") })...)
 	if a.Records > 0 {
 		left = append(left, strconv.Itoa(a.Records)+" records of the keeper")
 	}
@@ -124,7 +125,7 @@ func (h *Hull) leakedNetwork() []string {
 	for _, l := range links {
 		alias, _ := os.ReadFile("/sys/class/net/" + l.Name + "/ifalias")
 		if strings.Contains(string(alias), h.Instance()) {
-			left = append(left, "interface "+l.Name)
+			left = append(left, "interface "+l.Name+" "+strings.TrimSpace(string(alias)))
 		}
 	}
 	return left
