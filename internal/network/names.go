@@ -4,14 +4,12 @@ import "github.com/hull-pods/hull/internal/network/names"
 
 // The name files of a Pod, as package names makes them.
 type (
-	DNS            = names.DNS
-	DNSOption      = names.DNSOption
-	HostDNS        = names.HostDNS
-	Warning        = names.Warning
-	HostsConfig    = names.HostsConfig
-	HostAlias      = names.HostAlias
-	HostnameConfig = names.HostnameConfig
-	Names          = names.Names
+	DNS         = names.DNS
+	DNSOption   = names.DNSOption
+	HostDNS     = names.HostDNS
+	Warning     = names.Warning
+	HostsConfig = names.HostsConfig
+	HostAlias   = names.HostAlias
 )
 
 // ResolvConf is a Pod's resolv.conf.
@@ -27,6 +25,3 @@ func Hosts(c HostsConfig) []byte { return names.Hosts(c) }
 func HostNetworkHosts(host []byte, aliases []HostAlias) []byte {
 	return names.HostNetworkHosts(host, aliases)
 }
-
-// PodHostname names a Pod.
-func PodHostname(c HostnameConfig) (Names, error) { return names.PodHostname(c) }

@@ -11,9 +11,17 @@ import (
 	"github.com/hull-pods/hull/internal/undo"
 )
 
+// kernelName is what uname -n says in a sandbox with a network of its own.
+func (c *SandboxConfig) kernelName() string {
+	if c.SetHostnameAsFQDN && c.Domain != "" {
+		return c.Hostname + "." + c.Domain
+	}
+	return c.Hostname
+}
+
 // hostname is what a container's /etc/hostname and $HOSTNAME say: the Pod's, or the host's own when they share a network.
 func (s *sandbox) hostname() string {
-	if name := s.config().Hostname; name != "" {
+	if name := s.config().kernelName(); name != "" {
 		return name
 	}
 	host, err := os.Hostname()
@@ -64,6 +72,6 @@ func (s *sandbox) hosts(st *SandboxStatus) ([]byte, error) {
 		return network.HostNetworkHosts(own, st.Config.HostAliases), nil
 	}
 	return network.Hosts(network.HostsConfig{
-		IPs: st.IPs, Hostname: s.hostname(), Domain: st.Config.Domain, Aliases: st.Config.HostAliases,
+		IPs: st.IPs, Hostname: st.Config.Hostname, Domain: st.Config.Domain, Aliases: st.Config.HostAliases,
 	}), nil
 }

@@ -182,7 +182,7 @@ func (s *sandbox) makeInfra(ctx context.Context, back *undo.Stack) error {
 func (s *sandbox) infraRequest(join []*os.File) starter.InfraRequest {
 	cfg := s.config()
 	return starter.InfraRequest{
-		Key: s.key(), Name: s.r.infraName(s.id), Hostname: cfg.Hostname, Sysctls: cfg.Sysctls,
+		Key: s.key(), Name: s.r.infraName(s.id), Hostname: cfg.kernelName(), Sysctls: cfg.Sysctls,
 		NewNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
 		Cgroups: join, OOMScoreAdj: infraOOMScore,
 		Born: func(pid int) error { return s.r.cfg.Keeper.Born(s.key(), pid) },

@@ -48,11 +48,12 @@ type SandboxConfig struct {
 	Resources    Resources // limits of the Pod's cgroup as a whole
 	LogDirectory string    // of the Pod: containers' LogPath is relative to it
 
-	Hostname    string // what uname -n says; empty with HostNetwork
-	Domain      string // "<subdomain>.<namespace>.svc.<cluster domain>", for /etc/hosts; may be empty
-	HostAliases []HostAlias
-	DNS         DNS
-	Ports       []Port
+	Hostname          string // what uname -n says; empty with HostNetwork
+	Domain            string // "<subdomain>.<namespace>.svc.<cluster domain>", for /etc/hosts; may be empty
+	SetHostnameAsFQDN bool   // uname -n says Hostname and Domain
+	HostAliases       []HostAlias
+	DNS               DNS
+	Ports             []Port
 
 	HostNetwork, HostPID, HostIPC bool
 	SharePID                      bool // shareProcessNamespace: the infra container is PID 1 of all

@@ -10,7 +10,7 @@ import (
 // HostsConfig is all that a Pod's /etc/hosts is made of.
 type HostsConfig struct {
 	IPs              []netip.Addr
-	Hostname, Domain string // of PodHostname
+	Hostname, Domain string // "web", and "SUBDOMAIN.NAMESPACE.svc.CLUSTERDOMAIN" or ""
 	Aliases          []HostAlias
 }
 
@@ -62,69 +62,4 @@ func writeAliases(b *bytes.Buffer, aliases []HostAlias) {
 	for _, a := range aliases {
 		fmt.Fprintf(b, "%s\t%s\n", a.IP, strings.Join(a.Hostnames, "\t"))
 	}
-}
-
-// HostnameConfig is all that a Pod's host name follows from.
-type HostnameConfig struct {
-	Name, Namespace     string
-	Hostname, Subdomain string // of the spec
-	Override            string // hostnameOverride: instead of everything
-	ClusterDomain       string
-	SetHostnameAsFQDN   bool
-}
-
-// Names is what a Pod is called.
-type Names struct {
-	Hostname string // in /etc/hosts
-	Domain   string // "SUBDOMAIN.NAMESPACE.svc.CLUSTERDOMAIN", or ""
-	Kernel   string // what uname -n says and /etc/hostname holds
-}
-
-// Linux keeps a host name in 64 bytes; a DNS label has at most 63.
-const (
-	maxHostname = 63
-	maxFQDN     = 64
-)
-
-// PodHostname names a Pod by the kubelet's rules. Hostname and Subdomain are valid labels already: validation saw to it.
-func PodHostname(c HostnameConfig) (Names, error) {
-	var n Names
-	var err error
-	if c.Override != "" {
-		n.Hostname, err = cutHostname(c.Name, c.Override)
-		n.Kernel = n.Hostname
-		return n, err
-	}
-	name := c.Name
-	if c.Hostname != "" {
-		name = c.Hostname
-	}
-	if n.Hostname, err = cutHostname(c.Name, name); err != nil {
-		return Names{}, err
-	}
-	n.Kernel = n.Hostname
-	if c.Subdomain == "" {
-		return n, nil
-	}
-	n.Domain = c.Subdomain + "." + c.Namespace + ".svc." + c.ClusterDomain
-	if !c.SetHostnameAsFQDN {
-		return n, nil
-	}
-	n.Kernel = n.Hostname + "." + n.Domain
-	if len(n.Kernel) > maxFQDN {
-		return Names{}, fmt.Errorf("failed to construct FQDN from pod hostname and cluster domain, FQDN %s is too long (%d characters is the max, %d characters requested)",
-			n.Kernel, maxFQDN, len(n.Kernel))
-	}
-	return n, nil
-}
-
-func cutHostname(pod, name string) (string, error) {
-	if len(name) <= maxHostname {
-		return name, nil
-	}
-	cut := strings.TrimRight(name[:maxHostname], "-.")
-	if cut == "" {
-		return "", fmt.Errorf("hostname for pod %q was invalid: %q", pod, name)
-	}
-	return cut, nil
 }

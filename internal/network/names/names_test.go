@@ -180,35 +180,3 @@ func TestHosts(t *testing.T) {
 	golden(t, "hosts_fqdn_aliases", Hosts(HostsConfig{IPs: ips, Hostname: "web", Domain: "sub.default.svc.cluster.local", Aliases: aliases}))
 	golden(t, "hosts_host_network", HostNetworkHosts([]byte("127.0.0.1 localhost\n192.0.2.2 machine\n"), aliases))
 }
-
-func TestPodHostname(t *testing.T) {
-	x63, x64 := strings.Repeat("x", 63), strings.Repeat("x", 64)
-	const domain = "sub.default.svc.cluster.local"
-	for _, tc := range []struct {
-		name string
-		c    HostnameConfig
-		want Names
-		err  string
-	}{
-		{"the Pod's name", HostnameConfig{Name: "web"}, Names{"web", "", "web"}, ""},
-		{"hostname", HostnameConfig{Name: "web", Hostname: "h"}, Names{"h", "", "h"}, ""},
-		{"subdomain", HostnameConfig{Name: "web", Subdomain: "sub"}, Names{"web", domain, "web"}, ""},
-		{"FQDN", HostnameConfig{Name: "web", Subdomain: "sub", SetHostnameAsFQDN: true}, Names{"web", domain, "web." + domain}, ""},
-		{"FQDN without a subdomain", HostnameConfig{Name: "web", SetHostnameAsFQDN: true}, Names{"web", "", "web"}, ""},
-		{"63 bytes", HostnameConfig{Name: x63}, Names{x63, "", x63}, ""},
-		{"64 bytes", HostnameConfig{Name: x64}, Names{x63, "", x63}, ""},
-		{"cut at a dot", HostnameConfig{Name: strings.Repeat("x", 60) + ".-." + "yy"}, Names{strings.Repeat("x", 60), "", strings.Repeat("x", 60)}, ""},
-		{"nothing left", HostnameConfig{Name: strings.Repeat("-", 64)}, Names{}, "hostname for pod"},
-		{"FQDN of 64 bytes", HostnameConfig{Name: strings.Repeat("x", 64-1-len(domain)), Subdomain: "sub", SetHostnameAsFQDN: true},
-			Names{strings.Repeat("x", 64-1-len(domain)), domain, strings.Repeat("x", 64-1-len(domain)) + "." + domain}, ""},
-		{"FQDN of 65 bytes", HostnameConfig{Name: strings.Repeat("x", 65-1-len(domain)), Subdomain: "sub", SetHostnameAsFQDN: true}, Names{},
-			"is too long (64 characters is the max, 65 characters requested)"},
-		{"override", HostnameConfig{Name: "web", Hostname: "h", Subdomain: "sub", Override: "db.example.com"}, Names{"db.example.com", "", "db.example.com"}, ""},
-	} {
-		tc.c.Namespace, tc.c.ClusterDomain = "default", "cluster.local"
-		got, err := PodHostname(tc.c)
-		if got != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
-			t.Errorf("%s: %+v, %v; want %+v, %q", tc.name, got, err, tc.want, tc.err)
-		}
-	}
-}

@@ -1,4 +1,4 @@
-// Package names writes the files by which a Pod knows names: resolv.conf, hosts, and its own host name, by the kubelet's
+// Package names writes the files by which a Pod knows names: resolv.conf and hosts, by the kubelet's
 // rules. Its functions are pure, but for the one that reads the host's resolv.conf.
 package names
 

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -147,7 +148,7 @@ func seccompOf(pod *v1.Pod, c *v1.Container, root string) (runtime.Seccomp, erro
 		return runtime.Seccomp{Kind: string(p.Type)}, nil
 	}
 	if p.LocalhostProfile == nil || *p.LocalhostProfile == "" {
-		return runtime.Seccomp{}, fmt.Errorf("%s", noProfile)
+		return runtime.Seccomp{}, errors.New(noProfile)
 	}
 	if !filepath.IsLocal(*p.LocalhostProfile) {
 		return runtime.Seccomp{}, fmt.Errorf("localhostProfile %q must be a path below the directory of profiles", *p.LocalhostProfile)

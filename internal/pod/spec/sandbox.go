@@ -11,6 +11,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/component-helpers/node/util/sysctl"
 
 	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/runtime"
@@ -51,16 +52,19 @@ func Sandbox(pod *v1.Pod, attempt uint32, o *Options) (runtime.SandboxConfig, er
 		Labels:       map[string]string{labelPodName: pod.Name, labelPodNamespace: pod.Namespace, labelPodUID: string(pod.UID)},
 		CgroupParent: CgroupParent(pod), Resources: podResources(pod, o), LogDirectory: o.LogDirectory(pod),
 		HostNetwork: pod.Spec.HostNetwork, HostPID: pod.Spec.HostPID, HostIPC: pod.Spec.HostIPC,
-		SharePID: pod.Spec.ShareProcessNamespace != nil && *pod.Spec.ShareProcessNamespace && !pod.Spec.HostPID,
+		SharePID: isTrue(pod.Spec.ShareProcessNamespace) && !pod.Spec.HostPID,
 		DNS:      dns(pod, o), Sysctls: sysctls(pod),
 	}
-	hostname, domain, err := Hostname(pod, o.ClusterDomain)
+	hostname, domain, err := names(pod, o.ClusterDomain)
 	if err != nil {
 		return cfg, err
 	}
 	cfg.Domain = domain
 	if !pod.Spec.HostNetwork {
-		if cfg.Hostname, err = kernelName(hostname, domain, pod.Spec.SetHostnameAsFQDN); err != nil {
+		cfg.Hostname, cfg.SetHostnameAsFQDN = hostname, domain != "" && isTrue(pod.Spec.SetHostnameAsFQDN)
+	}
+	if cfg.SetHostnameAsFQDN {
+		if err := checkFQDN(hostname + "." + domain); err != nil {
 			return cfg, err
 		}
 	}
@@ -73,8 +77,8 @@ func Sandbox(pod *v1.Pod, attempt uint32, o *Options) (runtime.SandboxConfig, er
 	return cfg, nil
 }
 
-// Hostname is the Pod's name for itself, and the domain that it is in, if any.
-func Hostname(pod *v1.Pod, clusterDomain string) (hostname, domain string, err error) {
+// names are the Pod's name for itself, and the domain that it is in, if any.
+func names(pod *v1.Pod, clusterDomain string) (hostname, domain string, err error) {
 	hostname = pod.Name
 	if h := pod.Spec.Hostname; h != "" {
 		if msgs := validation.IsDNS1123Label(h); len(msgs) != 0 {
@@ -95,18 +99,14 @@ func Hostname(pod *v1.Pod, clusterDomain string) (hostname, domain string, err e
 	return hostname, domain, nil
 }
 
-// kernelName is what uname tells in the Pod.
-func kernelName(hostname, domain string, fqdn *bool) (string, error) {
-	if domain == "" || fqdn == nil || !*fqdn {
-		return hostname, nil
-	}
+// checkFQDN refuses a name that the kernel cannot hold, in the kubelet's words.
+func checkFQDN(name string) error {
 	const most = 64
-	name := hostname + "." + domain
 	if len(name) > most {
-		return "", fmt.Errorf("failed to construct FQDN from pod hostname and cluster domain, FQDN %s is too long (%d characters is the max, %d characters requested)",
+		return fmt.Errorf("failed to construct FQDN from pod hostname and cluster domain, FQDN %s is too long (%d characters is the max, %d characters requested)",
 			name, most, len(name))
 	}
-	return name, nil
+	return nil
 }
 
 func dns(pod *v1.Pod, o *Options) runtime.DNS {
@@ -122,33 +122,16 @@ func dns(pod *v1.Pod, o *Options) runtime.DNS {
 	return d
 }
 
-// sysctls have dots for separators: what has slashes is the same.
+// sysctls have dots for separators.
 func sysctls(pod *v1.Pod) map[string]string {
 	if pod.Spec.SecurityContext == nil || len(pod.Spec.SecurityContext.Sysctls) == 0 {
 		return nil
 	}
 	m := map[string]string{}
 	for _, s := range pod.Spec.SecurityContext.Sysctls {
-		m[dotted(s.Name)] = s.Value
+		m[sysctl.NormalizeName(s.Name)] = s.Value
 	}
 	return m
-}
-
-// dotted swaps the separators of a sysctl's name if it is written with slashes first.
-func dotted(name string) string {
-	i := strings.IndexAny(name, "./")
-	if i < 0 || name[i] == '.' {
-		return name
-	}
-	return strings.Map(func(r rune) rune {
-		switch r {
-		case '/':
-			return '.'
-		case '.':
-			return '/'
-		}
-		return r
-	}, name)
 }
 
 // ports are the ports of the host that lead into the Pod. In a Pod on the host's network they are only claimed.

@@ -88,6 +88,7 @@ func TestHostnames(t *testing.T) {
 		{"the Pod's", func(*v1.Pod) {}, "p", ""},
 		{"cut, and not after a dash", func(p *v1.Pod) { p.Name = long }, long[:62], ""},
 		{"fully qualified", func(p *v1.Pod) { p.Spec.Subdomain, p.Spec.SetHostnameAsFQDN = "s", &yes }, "p.s.ns.svc.cluster.local", ""},
+		{"of 64 bytes", func(p *v1.Pod) { p.Name, p.Spec.Subdomain, p.Spec.SetHostnameAsFQDN = long[:41], "s", &yes }, long[:41] + ".s.ns.svc.cluster.local", ""},
 		{"without a domain there is no FQDN", func(p *v1.Pod) { p.Spec.SetHostnameAsFQDN = &yes }, "p", ""},
 		{"too long", func(p *v1.Pod) { p.Name, p.Spec.Subdomain, p.Spec.SetHostnameAsFQDN = long, "s", &yes }, "",
 			"failed to construct FQDN from pod hostname and cluster domain, FQDN " + long[:62] + ".s.ns.svc.cluster.local is too long (64 characters is the max, 85 characters requested)"},
@@ -101,8 +102,14 @@ func TestHostnames(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), tc.err) {
 				t.Errorf("%s: %v, want %s", tc.name, err, tc.err)
 			}
-		} else if err != nil || cfg.Hostname != tc.want {
-			t.Errorf("%s: %q %v, want %q", tc.name, cfg.Hostname, err, tc.want)
+			continue
+		}
+		kernel := cfg.Hostname
+		if cfg.SetHostnameAsFQDN {
+			kernel += "." + cfg.Domain
+		}
+		if err != nil || kernel != tc.want {
+			t.Errorf("%s: %q %v, want %q", tc.name, kernel, err, tc.want)
 		}
 	}
 }
