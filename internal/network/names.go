@@ -12,6 +12,9 @@ type (
 	HostAlias   = names.HostAlias
 )
 
+// MissingClusterDNS is the warning of a Pod that would have a cluster's DNS where there is none.
+const MissingClusterDNS = names.MissingClusterDNS
+
 // ResolvConf is a Pod's resolv.conf.
 func ResolvConf(d DNS) ([]byte, []Warning) { return names.ResolvConf(d) }
 

@@ -247,6 +247,14 @@ func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, error) {
 		return nil, err
 	}
 	j.p.own(s.ID, j.pod.UID)
+	for _, warning := range s.Warnings {
+		if warning.Reason == runtime.MissingClusterDNS {
+			// There is no cluster: nobody needs an event of each Pod to know.
+			j.p.cfg.Log.Debug("a Pod's DNS is the host's", "pod", plan.Describe(j.pod), "reason", warning.Message)
+			continue
+		}
+		j.event(v1.EventTypeWarning, warning.Reason, warning.Message)
+	}
 	return &s, nil
 }
 

@@ -45,6 +45,7 @@ type fakeRuntime struct {
 	containers map[string]*fakeContainer
 	behave     map[string]behaviour // by container name
 	sandboxErr error
+	warnings   []runtime.Warning // of a sandbox
 	events     chan runtime.Event
 	calls      []string // what was done, with the second at which it was
 }
@@ -86,7 +87,7 @@ func (f *fakeRuntime) RunSandbox(_ context.Context, cfg runtime.SandboxConfig) (
 	if f.sandboxErr != nil {
 		return runtime.SandboxStatus{}, f.sandboxErr
 	}
-	s := &runtime.SandboxStatus{ID: f.id("s"), Config: cfg, State: runtime.SandboxReady, CreatedAt: time.Now(), IPs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}}
+	s := &runtime.SandboxStatus{ID: f.id("s"), Config: cfg, State: runtime.SandboxReady, CreatedAt: time.Now(), IPs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Warnings: f.warnings}
 	f.sandboxes[s.ID] = s
 	return *s, nil
 }

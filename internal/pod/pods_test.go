@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -285,8 +286,13 @@ func TestVolumeAndSandboxFailures(t *testing.T) {
 		b.wantTold("Warning FailedCreatePodSandBox: Failed to create pod sandbox: host port 80 is taken")
 		b.rt.mu.Lock()
 		b.rt.sandboxErr = nil
+		b.rt.warnings = []runtime.Warning{{Reason: runtime.MissingClusterDNS, Message: "no cluster"}, {Reason: "DNSConfigForming", Message: "too many"}}
 		b.rt.mu.Unlock()
 		b.pass(10)
+		b.wantTold("Warning DNSConfigForming: too many")
+		if told := b.told(); slices.ContainsFunc(told, func(e string) bool { return strings.Contains(e, runtime.MissingClusterDNS) }) {
+			t.Errorf("told that there is no cluster: %q", told)
+		}
 		b.want("Running a=Running")
 	})
 }

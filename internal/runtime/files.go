@@ -40,18 +40,18 @@ func (s *sandbox) makeFiles(_ context.Context, back *undo.Stack) error {
 	st := s.status()
 	cfg := &st.Config
 	dns := cfg.DNS
-	dns.HostNetwork, dns.Namespace = cfg.HostNetwork, cfg.Namespace
+	dns.HostNetwork, dns.Namespace, dns.Pod = cfg.HostNetwork, cfg.Namespace, fmt.Sprintf("%s_%s(%s)", cfg.Name, cfg.Namespace, cfg.UID)
 	var err error
 	if dns.Host, err = network.ReadHostDNS(); err != nil {
 		return err
 	}
 	resolv, warnings := network.ResolvConf(dns)
+	s.mu.Lock()
+	s.rec.Status.Warnings = warnings
+	s.mu.Unlock()
 	hosts, err := s.hosts(&st)
 	if err != nil {
 		return err
-	}
-	for _, w := range warnings {
-		s.r.log.Warn("a Pod's resolv.conf", "sandbox", s.id, "reason", w.Reason, "message", w.Message)
 	}
 	for name, data := range map[string][]byte{
 		"resolv.conf": resolv, "hosts": hosts, "hostname": []byte(s.hostname() + "\n"),

@@ -19,8 +19,12 @@ type (
 	DNS        = network.DNS
 	DNSOption  = network.DNSOption
 	HostAlias  = network.HostAlias
+	Warning    = network.Warning
 	LogOptions = logs.Options
 )
+
+// MissingClusterDNS is the reason of a warning.
+const MissingClusterDNS = network.MissingClusterDNS
 
 // Seccomp names a container's filter: RuntimeDefault ("" too), Unconfined, or Localhost with the path of a profile in
 // Docker's JSON form.
@@ -78,8 +82,9 @@ type SandboxStatus struct {
 	EndedAt   time.Time // when the infra process ended
 	PID       int       // of the infra process; 0 when it has ended
 	IPs       []netip.Addr
-	Interface string // inside: eth0
-	HostVeth  string // the other end
+	Interface string    // inside: eth0
+	HostVeth  string    // the other end
+	Warnings  []Warning // of its DNS settings, for whoever asked for them
 }
 
 // Mount is one bind mount of a volume, or of a single file, into a container.

@@ -41,8 +41,14 @@ type HostDNS struct {
 
 // Warning is what the kubelet says as an event.
 type Warning struct {
-	Reason, Message string // Reason: MissingClusterDNS, DNSConfigForming
+	Reason, Message string
 }
+
+// Reasons of warnings.
+const (
+	MissingClusterDNS = "MissingClusterDNS"
+	DNSConfigForming  = "DNSConfigForming"
+)
 
 // The limits of the kubelet and of its validation: glibc of before 2.26 took fewer and shorter ones, and one of 2.28
 // aborts on a search path longer than a domain name can be.
@@ -69,12 +75,12 @@ func ResolvConf(d DNS) ([]byte, []Warning) {
 	}
 	if len(conf.Servers) > maxNameservers {
 		conf.Servers = conf.Servers[:maxNameservers]
-		warnings = append(warnings, Warning{"DNSConfigForming", "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: " +
+		warnings = append(warnings, Warning{DNSConfigForming, "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: " +
 			strings.Join(conf.Servers, " ")})
 	}
 	var cut bool
 	if conf.Searches, cut = fitSearches(conf.Searches); cut {
-		warnings = append(warnings, Warning{"DNSConfigForming", "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: " +
+		warnings = append(warnings, Warning{DNSConfigForming, "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: " +
 			strings.Join(conf.Searches, " ")})
 	}
 	return conf.bytes(), warnings
@@ -94,7 +100,7 @@ func (d DNS) base() (HostDNS, []Warning) {
 		}
 	}
 	if len(d.ClusterServers) == 0 {
-		return host, []Warning{{"MissingClusterDNS", fmt.Sprintf("pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
+		return host, []Warning{{MissingClusterDNS, fmt.Sprintf("pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
 			d.Pod, "ClusterFirst", "Default")}}
 	}
 	conf := HostDNS{Searches: host.Searches, Options: []string{"ndots:5"}}

@@ -110,9 +110,7 @@ func checkFQDN(name string) error {
 }
 
 func dns(pod *v1.Pod, o *Options) runtime.DNS {
-	d := runtime.DNS{
-		Policy: string(pod.Spec.DNSPolicy), HostNetwork: pod.Spec.HostNetwork, Namespace: pod.Namespace, ClusterDomain: o.ClusterDomain,
-	}
+	d := runtime.DNS{Policy: string(pod.Spec.DNSPolicy), ClusterDomain: o.ClusterDomain}
 	if c := pod.Spec.DNSConfig; c != nil {
 		d.Servers, d.Searches = c.Nameservers, c.Searches
 		for _, opt := range c.Options {
