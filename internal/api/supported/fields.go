@@ -1,9 +1,11 @@
 package supported
 
 import (
+	"errors"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/node/util/sysctl"
 )
 
 // pod is the table: the path of each leaf that is acted on, and what of it. "[]" stands for the elements of a list.
@@ -59,11 +61,21 @@ func specFields() fields {
 		"securityContext.fsGroup":                         whole,
 		"securityContext.fsGroupChangePolicy":             whole, // says nothing about emptyDir and hostPath, here as in a cluster
 		"securityContext.supplementalGroupsPolicy":        only(string(corev1.SupplementalGroupsPolicyMerge)),
-		"securityContext.sysctls[].name":                  whole,
+		"securityContext.sysctls[].name":                  named(namespaced),
 		"securityContext.sysctls[].value":                 whole,
 		"securityContext.seccompProfile.type":             whole,
 		"securityContext.seccompProfile.localhostProfile": whole,
 	}
+}
+
+// namespaced refuses a sysctl that would change the host. Validation has refused those of namespaces that the Pod shares with
+// it.
+func namespaced(name string) error {
+	switch ns, _, _ := sysctl.GetNamespace(name); ns {
+	case sysctl.IPCNamespace, sysctl.NetNamespace:
+		return nil
+	}
+	return errors.New("this sysctl belongs to no namespace of a Pod: it would change the host")
 }
 
 func volumeFields() fields {

@@ -20,6 +20,7 @@ const detail = "Hull does not act on this field"
 type rule struct {
 	values []string              // nil = every value; else one of these, as text
 	key    func(key string) bool // of a map: which keys
+	name   func(string) error    // of a text: what is wrong with it
 }
 
 // whole is a leaf that is acted on whatever its value.
@@ -30,6 +31,9 @@ func only(values ...string) rule { return rule{values: values} }
 
 // keys is a map of which some keys are acted on.
 func keys(ok func(string) bool) rule { return rule{key: ok} }
+
+// named is a text of which a function says why it is not acted on.
+func named(check func(string) error) rule { return rule{name: check} }
 
 type (
 	fields map[string]rule
@@ -121,6 +125,11 @@ func (w *walk) leaf(v reflect.Value, r rule, path *field.Path) {
 			if !r.key(name) {
 				w.errs = append(w.errs, field.Forbidden(path.Key(name), detail))
 			}
+		}
+	}
+	if r.name != nil {
+		if err := r.name(v.String()); err != nil {
+			w.errs = append(w.errs, field.Forbidden(path, err.Error()))
 		}
 	}
 	if text := fmt.Sprint(v.Interface()); r.values != nil && !slices.Contains(r.values, text) {

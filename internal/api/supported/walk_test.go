@@ -115,6 +115,9 @@ func TestEveryLeaf(t *testing.T) {
 		if r.key != nil && strings.Contains(path, "resources") {
 			text = "cpu"
 		}
+		if r.name != nil {
+			text = "net.ipv4.tcp_syncookies"
+		}
 		p := &corev1.Pod{}
 		fill(t, set(reflect.ValueOf(p).Elem()), text)
 		errs := c.Check(p)
@@ -186,6 +189,9 @@ func TestWords(t *testing.T) {
 			Annotations:     map[string]string{"note": "mine", "kubernetes.io/ingress-bandwidth": "1M"},
 		},
 		Spec: corev1.PodSpec{
+			SecurityContext: &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{
+				{Name: "kernel.shm_rmid_forced"}, {Name: "kernel.core_pattern"}, {Name: "net/ipv4/ip_forward"}, {Name: "kernel/sysrq"}, {Name: "user.max_user_namespaces"},
+			}},
 			AutomountServiceAccountToken: &yes, HostUsers: &no, ServiceAccountName: "robot",
 			Containers: []corev1.Container{{
 				LivenessProbe: &corev1.Probe{PeriodSeconds: 10, ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"a"}}}},
@@ -214,6 +220,9 @@ func TestWords(t *testing.T) {
 		`spec.containers[0].lifecycle: Forbidden: ` + detail,
 		`spec.serviceAccountName: Unsupported value: "robot": supported values: "default"`,
 		`spec.automountServiceAccountToken: Unsupported value: "true": supported values: "false"`,
+		`spec.securityContext.sysctls[1].name: Forbidden: this sysctl belongs to no namespace of a Pod: it would change the host`,
+		`spec.securityContext.sysctls[3].name: Forbidden: this sysctl belongs to no namespace of a Pod: it would change the host`,
+		`spec.securityContext.sysctls[4].name: Forbidden: this sysctl belongs to no namespace of a Pod: it would change the host`,
 		`spec.hostUsers: Unsupported value: "false": supported values: "true"`,
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
