@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,7 @@ type ground struct {
 	layers []string // of the toolbox image, top first
 	caps   []string
 	masks  []string
+	steps  laps
 }
 
 // ground is one for the whole run.
@@ -99,12 +101,18 @@ type container struct {
 // start makes a container's cgroup, its root, and its process.
 func (g *ground) start(ctx context.Context, name string, spec *oci.Spec) (_ *container, err error) {
 	c := &container{dir: filepath.Join(g.dir, "containers", name)}
+	from := time.Now()
+	lap := func(step string) {
+		g.steps.add(step, time.Since(from))
+		from = time.Now()
+	}
 	upper, work := filepath.Join(c.dir, "upper"), filepath.Join(c.dir, "work")
 	for _, d := range []string{upper, work} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, err
 		}
 	}
+	lap("directories of the overlay")
 	if c.group, err = g.tree.Create(name, cgroup.Resources{}); err != nil {
 		return nil, err
 	}
@@ -117,12 +125,15 @@ func (g *ground) start(ctx context.Context, name string, spec *oci.Spec) (_ *con
 			_ = f.Close()
 		}
 	}()
+	lap("cgroup")
 	rootfs, err := linux.Overlay(linux.OverlayOptions{Lower: g.layers, Upper: upper, Work: work, Volatile: true})
 	if err != nil {
 		return nil, err
 	}
+	lap("overlay")
 	defer func() { _ = rootfs.Close() }()
 	c.process, err = g.native.Start(ctx, starter.Request{Key: filepath.Base(name), Spec: spec, Rootfs: rootfs, Cgroups: join, Bundle: c.dir})
+	lap("clone to execve")
 	return c, err
 }
 

@@ -38,6 +38,7 @@ func (b *bench) container(ctx context.Context) error {
 			theirs = append(theirs, took)
 		}
 	}
+	defer g.steps.tell(&b.table, "  of it: ")
 	b.table.against("container start to exit of /bin/true", own, theirs, "runc run", 10, note)
 	return nil
 }
@@ -61,7 +62,9 @@ func (g *ground) life(ctx context.Context, name string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	started := time.Now()
 	err = c.end(ctx)
+	g.steps.add("exit, and all removed", time.Since(started))
 	return time.Since(from), err
 }
 

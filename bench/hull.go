@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/client"
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 // hull is a keeper with a hulld, in directories of their own.
@@ -29,11 +30,28 @@ type hull struct {
 func (b *bench) startHull(ctx context.Context, name string, flags ...string) (*hull, error) {
 	h := &hull{bin: b.bin, root: filepath.Join(b.dir, name, "root"), state: filepath.Join(b.dir, name, "state")}
 	h.api = client.New(filepath.Join(h.state, "hull.sock"))
+	if err := b.mountState(h.state); err != nil {
+		return nil, err
+	}
 	b.then(h.stop)
 	if _, err := h.run(ctx, append([]string{"system", "start", "--"}, flags...)...); err != nil {
 		return nil, err
 	}
 	return h, nil
+}
+
+// mountState makes the state directory a tmpfs, as /run is wherever systemd is, and on few machines where tests run.
+func (b *bench) mountState(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	m, err := linux.NewMount("tmpfs", "hull-bench", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, linux.KeyValue("mode", "755"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	b.then(func() error { return detach(dir) })
+	return linux.AttachPath(m, dir)
 }
 
 // stop removes all Pods, and ends hulld and keeper. A second call does nothing.

@@ -55,7 +55,7 @@ func run(ctx context.Context) (err error) {
 	only := flag.String("only", "", "one section: container, pod, many, memory, restart, phases")
 	flag.Parse()
 	if os.Geteuid() != 0 {
-		return errors.New("Pods are made of namespaces, mounts and cgroups: run it as root")
+		return errors.New("a Pod is made of namespaces, mounts and cgroups: run it as root")
 	}
 	if b.bin, err = filepath.Abs(b.bin); err != nil {
 		return err

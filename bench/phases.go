@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,46 +33,52 @@ func (b *bench) phases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range steps {
-		b.table.told("  "+s.name, ms(median(s.times)), "ms", fmt.Sprintf("%d times", len(s.times)))
-	}
+	steps.tell(&b.table, "  ")
 	return h.stop()
 }
 
-type stepTimes struct {
-	name  string
-	times []time.Duration
+// laps are the times of steps, by name, in the order in which they first came.
+type laps struct {
+	names []string
+	times map[string][]time.Duration
+}
+
+func (l *laps) add(name string, took time.Duration) {
+	if l.times == nil {
+		l.times = map[string][]time.Duration{}
+	}
+	if _, seen := l.times[name]; !seen {
+		l.names = append(l.names, name)
+	}
+	l.times[name] = append(l.times[name], took)
+}
+
+// tell makes rows of them.
+func (l *laps) tell(t *table, prefix string) {
+	for _, name := range l.names {
+		t.told(prefix+name, ms(median(l.times[name])), "ms", "")
+	}
 }
 
 var stepLine = regexp.MustCompile(`msg="step done" of=(\S+) .*step=(?:"([^"]+)"|(\S+)) took=(\S+)`)
 
-// readSteps collects the steps from hulld's log, in the order in which they first came.
-func readSteps(log string) ([]*stepTimes, error) {
+// readSteps collects the steps from hulld's log.
+func readSteps(log string) (*laps, error) {
 	f, err := os.Open(log)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	var all []*stepTimes
-	byName := map[string]*stepTimes{}
+	all := &laps{}
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		m := stepLine.FindStringSubmatch(lines.Text())
 		if m == nil {
 			continue
 		}
-		took, err := time.ParseDuration(m[4])
-		if err != nil {
-			continue
+		if took, err := time.ParseDuration(m[4]); err == nil {
+			all.add(m[1]+": "+m[2]+m[3], took)
 		}
-		name := m[1] + ": " + m[2] + m[3]
-		s := byName[name]
-		if s == nil {
-			s = &stepTimes{name: name}
-			byName[name] = s
-			all = append(all, s)
-		}
-		s.times = append(s.times, took)
 	}
 	return all, lines.Err()
 }
