@@ -53,27 +53,35 @@ type DaemonStatus struct {
 	Last     string `json:"last,omitempty"` // how it ended the last time
 }
 
+// callers are those on keeper.sock, and who of them waits for what.
+type callers struct {
+	k        *Keeper
+	first    *os.File       // who started this keeper and waits for the daemon's first start; nil when that is over
+	starters []*fdconn.Conn // who waits for the daemon to be ready
+	stoppers []*fdconn.Conn // who waits for it to be gone
+}
+
 // accept serves keeper.sock.
-func (k *Keeper) accept() {
+func (c *callers) accept(socket *fdconn.Listener) {
 	for {
-		conn, err := k.socket.Accept()
+		conn, err := socket.Accept()
 		if errors.Is(err, os.ErrClosed) {
 			return
 		}
 		if err != nil {
-			k.log.Error("keeper.sock", "err", err)
+			c.k.log.Error("keeper.sock", "err", err)
 			<-time.After(backoffFirst) // out of descriptors, say
 			continue
 		}
-		go k.serve(conn)
+		go c.serve(conn)
 	}
 }
 
-func (k *Keeper) serve(conn *fdconn.Conn) {
+func (c *callers) serve(conn *fdconn.Conn) {
 	defer conn.Close()
 	uid, err := conn.PeerUID()
 	if err != nil || (uid != 0 && int(uid) != os.Geteuid()) {
-		k.log.Warn("refused a caller on keeper.sock", "uid", uid, "err", err)
+		c.k.log.Warn("refused a caller on keeper.sock", "uid", uid, "err", err)
 		return
 	}
 	for {
@@ -83,26 +91,27 @@ func (k *Keeper) serve(conn *fdconn.Conn) {
 		}
 		if err != nil {
 			if err != io.EOF {
-				k.log.Warn("a caller on keeper.sock", "err", err)
+				c.k.log.Warn("a caller on keeper.sock", "err", err)
 			}
 			return
 		}
 		var req Request
 		err = json.Unmarshal(b, &req)
-		k.events <- func() {
+		c.k.events <- func() {
 			if err != nil {
-				k.reply(conn, "request: "+err.Error())
+				c.reply(conn, "request: "+err.Error())
 				return
 			}
-			k.control(conn, req)
+			c.obey(conn, req)
 		}
 	}
 }
 
-func (k *Keeper) control(conn *fdconn.Conn, req Request) {
+func (c *callers) obey(conn *fdconn.Conn, req Request) {
+	k := c.k
 	switch req.Do {
 	case "status":
-		k.reply(conn, "")
+		c.reply(conn, "")
 	case "start":
 		if len(req.Args) > 0 {
 			k.daemon.args = req.Args
@@ -113,22 +122,23 @@ func (k *Keeper) control(conn *fdconn.Conn, req Request) {
 		k.start()
 		switch {
 		case k.daemon.state == stateWaiting:
-			k.reply(conn, "the daemon "+k.daemon.last)
+			c.reply(conn, "the daemon "+k.daemon.last)
 		case req.Wait && k.daemon.state != stateReady:
-			k.starters = append(k.starters, conn)
+			c.starters = append(c.starters, conn)
 		default:
-			k.reply(conn, "")
+			c.reply(conn, "")
 		}
 	case "stop":
-		k.stoppers = append(k.stoppers, conn)
+		c.stoppers = append(c.stoppers, conn)
 		k.stop()
 	default:
-		k.reply(conn, fmt.Sprintf("request %q: want status, start or stop", req.Do))
+		c.reply(conn, fmt.Sprintf("request %q: want status, start or stop", req.Do))
 	}
 }
 
 // reply never waits: an answer fits the buffer of a caller that reads what it asked for.
-func (k *Keeper) reply(conn *fdconn.Conn, problem string) {
+func (c *callers) reply(conn *fdconn.Conn, problem string) {
+	k := c.k
 	b, err := json.Marshal(Answer{
 		Error:   problem,
 		Keeper:  KeeperStatus{PID: os.Getpid(), Protocol: protocolVersion, Path: k.exe, Ends: k.ended},
@@ -144,30 +154,32 @@ func (k *Keeper) reply(conn *fdconn.Conn, problem string) {
 	}
 }
 
-func (k *Keeper) answerStarters(problem string) {
-	for _, conn := range k.starters {
-		k.reply(conn, problem)
+// started answers who waits for the daemon to be ready.
+func (c *callers) started(problem string) {
+	for _, conn := range c.starters {
+		c.reply(conn, problem)
 	}
-	k.starters = nil
-	if k.starter == nil {
+	c.starters = nil
+	if c.first == nil {
 		return
 	}
 	word := readyWord
 	if problem != "" {
 		word = problem
 	}
-	_, err := k.starter.WriteString(word)
-	if err = errors.Join(err, k.starter.Close()); err != nil {
-		k.log.Debug("who started this keeper went away", "err", err)
+	_, err := c.first.WriteString(word)
+	if err = errors.Join(err, c.first.Close()); err != nil {
+		c.k.log.Debug("who started this keeper went away", "err", err)
 	}
-	k.starter = nil
+	c.first = nil
 }
 
-func (k *Keeper) answerStoppers() {
-	for _, conn := range k.stoppers {
-		k.reply(conn, "")
+// stopped answers who waits for the daemon to be gone.
+func (c *callers) stopped() {
+	for _, conn := range c.stoppers {
+		c.reply(conn, "")
 	}
-	k.stoppers = nil
+	c.stoppers = nil
 }
 
 // Status asks the keeper of a state directory how it is. Without a keeper the error is [errdefs.ErrUnavailable].

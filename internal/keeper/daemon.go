@@ -120,8 +120,8 @@ func (k *Keeper) fork() error {
 		ours.Close()
 		return fmt.Errorf("start %s: %w", path, err)
 	}
-	k.link = newLink(ours)
-	go k.watch(k.link)
+	k.link = newLink(k, ours)
+	go k.link.watch()
 	k.log.Info("started the daemon", "pid", d.pid, "path", path)
 	if err := k.writePID(d.pid); err != nil {
 		k.log.Error("others will not find the daemon", "err", err)
@@ -168,7 +168,7 @@ func (k *Keeper) writePID(pid int) error {
 func (k *Keeper) died(status unix.WaitStatus) {
 	if k.link != nil {
 		// Not until the end of the connection: a child that has not executed yet may hold the other end.
-		k.drainDead(k.link)
+		k.link.drainDead()
 		k.link.close()
 		k.link = nil
 	}
@@ -187,31 +187,13 @@ func (k *Keeper) died(status unix.WaitStatus) {
 	k.failed(words(status))
 }
 
-// drainDead reads what a dead daemon has sent. Nobody waits on the link any more when this returns.
-func (k *Keeper) drainDead(l *link) {
-	for !l.closed {
-		b, fds, err := l.conn.TryRecv(maxMsg)
-		if err != nil {
-			return
-		}
-		m, err := decode(b)
-		if err != nil {
-			k.records.closeAll(fds)
-			return
-		}
-		if err := k.handle(l, m, fds); err != nil {
-			return
-		}
-	}
-}
-
 // failed is a daemon that died, or could not be started.
 func (k *Keeper) failed(how string) {
 	d := &k.daemon
 	d.failures++
 	d.last = how
-	first := k.starter != nil
-	k.answerStarters("the daemon " + how)
+	first := k.callers.first != nil
+	k.callers.started("the daemon " + how)
 	if first && len(k.records.entries) == 0 {
 		k.ended = true // who started the keeper has been told why, and there is nothing to keep
 		return
@@ -229,15 +211,15 @@ func (k *Keeper) stopped() {
 	d.state = stateStopped
 	if d.again {
 		d.again = false
-		k.answerStoppers()
+		k.callers.stopped()
 		k.start()
 		return
 	}
-	k.answerStarters("the daemon " + d.last)
+	k.callers.started("the daemon " + d.last)
 	if final && k.live() == 0 {
 		k.ended = true
 	}
-	k.answerStoppers()
+	k.callers.stopped()
 }
 
 // ready is the daemon's word that it serves.
@@ -245,7 +227,7 @@ func (k *Keeper) ready() {
 	if k.daemon.state == stateStarting {
 		k.daemon.state = stateReady
 	}
-	k.answerStarters("")
+	k.callers.started("")
 }
 
 // stop ends the daemon, and then the keeper if it holds no living process.

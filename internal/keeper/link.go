@@ -12,6 +12,7 @@ import (
 // received, handled and sent by the keeper's loop, so that between two steps of the loop no message is in the program's
 // hands: what an upgrade does not carry over is still in the socket.
 type link struct {
+	k       *Keeper
 	conn    *fdconn.Conn
 	version uint64 // 0 until Hello
 	queue   []outgoing
@@ -27,8 +28,8 @@ type outgoing struct {
 	entry *entry
 }
 
-func newLink(conn *fdconn.Conn) *link {
-	return &link{conn: conn, resume: make(chan struct{}, 1)}
+func newLink(k *Keeper, conn *fdconn.Conn) *link {
+	return &link{k: k, conn: conn, resume: make(chan struct{}, 1)}
 }
 
 func (l *link) close() {
@@ -41,10 +42,10 @@ func (l *link) close() {
 }
 
 // watch posts drain whenever the link is readable.
-func (k *Keeper) watch(l *link) {
+func (l *link) watch() {
 	for {
 		err := l.conn.WaitReadable()
-		k.events <- func() { k.drain(l) }
+		l.k.events <- l.drain
 		if _, ok := <-l.resume; !ok || err != nil {
 			return
 		}
@@ -52,7 +53,7 @@ func (k *Keeper) watch(l *link) {
 }
 
 // drain handles every message that is there.
-func (k *Keeper) drain(l *link) {
+func (l *link) drain() {
 	for !l.closed {
 		b, fds, err := l.conn.TryRecv(maxMsg)
 		if errors.Is(err, unix.EAGAIN) {
@@ -60,38 +61,56 @@ func (k *Keeper) drain(l *link) {
 			return
 		}
 		if err != nil { // the end of the connection too: a daemon without one exits, or has
-			k.log.Debug("the daemon's connection ended", "err", err)
+			l.k.log.Debug("the daemon's connection ended", "err", err)
 			l.close()
 			return
 		}
 		m, err := decode(b)
 		if err == nil {
-			err = k.handle(l, m, fds)
+			err = l.handle(m, fds)
 		} else {
-			k.records.closeAll(fds)
+			l.k.records.closeAll(fds)
 		}
 		if err != nil {
-			k.log.Error("the daemon broke the protocol: closing its connection", "err", err)
+			l.k.log.Error("the daemon broke the protocol: closing its connection", "err", err)
 			l.close()
 		}
 	}
 }
 
-// send queues a message; a nil link is a daemon that is not there and gets told when it lists.
-func (k *Keeper) send(l *link, m *message, e *entry) {
-	if l == nil || l.closed {
+// drainDead reads what a dead daemon has sent. Nobody waits on the link any more when this returns.
+func (l *link) drainDead() {
+	for !l.closed {
+		b, fds, err := l.conn.TryRecv(maxMsg)
+		if err != nil {
+			return
+		}
+		m, err := decode(b)
+		if err != nil {
+			l.k.records.closeAll(fds)
+			return
+		}
+		if err := l.handle(m, fds); err != nil {
+			return
+		}
+	}
+}
+
+// send queues a message.
+func (l *link) send(m *message, e *entry) {
+	if l.closed {
 		return
 	}
 	l.queue = append(l.queue, outgoing{b: m.encode(nil), entry: e})
-	k.flush(l)
+	l.flush()
 }
 
-func (k *Keeper) flush(l *link) {
+func (l *link) flush() {
 	for len(l.queue) > 0 && !l.closed && !l.writing {
 		out := l.queue[0]
 		var fds []int
 		if out.entry != nil {
-			if k.records.entries[out.entry.key] != out.entry {
+			if l.k.records.entries[out.entry.key] != out.entry {
 				l.queue = l.queue[1:]
 				continue
 			}
@@ -105,12 +124,12 @@ func (k *Keeper) flush(l *link) {
 			l.writing = true
 			go func() {
 				_ = l.conn.WaitWritable() // an error shows when the next send is tried
-				k.events <- func() { l.writing = false; k.flush(l) }
+				l.k.events <- func() { l.writing = false; l.flush() }
 			}()
 		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
 			l.queue = nil // what the daemon said before it died is still to be read
 		default:
-			k.log.Error("cannot talk to the daemon: closing its connection", "err", err)
+			l.k.log.Error("cannot talk to the daemon: closing its connection", "err", err)
 			l.close()
 		}
 	}
@@ -120,13 +139,14 @@ func (k *Keeper) flush(l *link) {
 }
 
 // handle is one message from the daemon. An error ends the connection; a request that cannot be done is answered instead.
-func (k *Keeper) handle(l *link, m *message, fds []int) error {
+func (l *link) handle(m *message, fds []int) error {
+	k := l.k
 	switch m.kind {
 	case kindRegister:
-		k.answer(l, m, k.records.register(m.key(), m.meta, fds))
+		l.answer(m, k.records.register(m.key(), m.meta, fds))
 		return nil
 	case kindAdd:
-		k.answer(l, m, k.records.add(m.key(), fds))
+		l.answer(m, k.records.add(m.key(), fds))
 		return nil
 	}
 	if len(fds) > 0 {
@@ -135,7 +155,7 @@ func (k *Keeper) handle(l *link, m *message, fds []int) error {
 	}
 	switch m.kind {
 	case kindHello:
-		return k.hello(l, m)
+		return l.hello(m)
 	case kindReady:
 		k.ready()
 	case kindBorn:
@@ -145,47 +165,47 @@ func (k *Keeper) handle(l *link, m *message, fds []int) error {
 		}
 		k.tell(exit)
 	case kindAmend:
-		k.answer(l, m, k.records.amend(m.key(), m.meta))
+		l.answer(m, k.records.amend(m.key(), m.meta))
 	case kindForget:
 		k.records.forget(m.keys)
-		k.answer(l, m, nil)
+		l.answer(m, nil)
 	case kindCheck:
-		k.answer(l, m, k.records.check(m.key(), m.pid))
+		l.answer(m, k.records.check(m.key(), m.pid))
 	case kindList:
 		for _, e := range k.records.list() {
 			r := message{kind: kindRecord, seq: m.seq, keys: []string{e.key}, meta: e.meta, pid: e.pid}
 			r.setExit(e.exit)
-			k.send(l, &r, e)
+			l.send(&r, e)
 		}
-		k.answer(l, m, nil)
+		l.answer(m, nil)
 	case kindShutdown:
-		k.answer(l, m, k.shutdown())
+		l.answer(m, k.shutdown())
 	default:
-		k.answer(l, m, errUnknownRequest)
+		l.answer(m, errUnknownRequest)
 	}
 	return nil
 }
 
-func (k *Keeper) hello(l *link, m *message) error {
+func (l *link) hello(m *message) error {
 	version := min(m.version, protocolVersion)
 	if version < protocolOldest || version < m.oldest || l.version != 0 {
 		return errors.New("no version of the protocol in common")
 	}
 	l.version = version
-	k.send(l, &message{kind: kindWelcome, version: version}, nil)
-	for _, e := range k.records.list() {
-		k.tell(e.exit)
+	l.send(&message{kind: kindWelcome, version: version}, nil)
+	for _, e := range l.k.records.list() {
+		l.k.tell(e.exit)
 	}
 	return nil
 }
 
 // answer ends a request.
-func (k *Keeper) answer(l *link, m *message, err error) {
+func (l *link) answer(m *message, err error) {
 	done := message{kind: kindDone, seq: m.seq}
 	if err != nil {
 		done.class, done.text = classOf(err), err.Error()
 	}
-	k.send(l, &done, nil)
+	l.send(&done, nil)
 }
 
 // tell sends an exit to the daemon, if one has said hello.
@@ -195,5 +215,5 @@ func (k *Keeper) tell(e *Exit) {
 	}
 	m := message{kind: kindExited, keys: []string{e.Key}}
 	m.setExit(e)
-	k.send(k.link, &m, nil)
+	k.link.send(&m, nil)
 }

@@ -45,10 +45,7 @@ type Keeper struct {
 	orders  chan os.Signal
 	now     func() time.Time
 	ended   bool
-
-	starter  *os.File       // who started this keeper and waits for the daemon's first start; nil when that is over
-	starters []*fdconn.Conn // who waits for the daemon to be ready
-	stoppers []*fdconn.Conn // who waits for it to be gone
+	callers callers
 }
 
 // Run is the keeper's whole life. It returns when the keeper has nothing left to keep.
@@ -70,6 +67,7 @@ func open(cfg Config) (*Keeper, error) {
 		records: newTable(), events: make(chan func()), orders: make(chan os.Signal, 8), now: time.Now,
 		daemon: daemon{args: cfg.Args, env: cfg.Env, state: stateStopped},
 	}
+	k.callers.k = k
 	if err := linux.SetSubreaper(); err != nil {
 		return nil, err
 	}
@@ -87,7 +85,7 @@ func open(cfg Config) (*Keeper, error) {
 		k.lock.Close()
 		return nil, err
 	}
-	k.starter = cfg.Ready
+	k.callers.first = cfg.Ready
 	k.start()
 	return k, nil
 }
@@ -126,9 +124,9 @@ func (k *Keeper) loop() error {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	signal.Notify(k.orders, orders...)
-	go k.accept()
+	go k.callers.accept(k.socket)
 	if k.link != nil {
-		go k.watch(k.link)
+		go k.link.watch()
 	}
 	timer := time.NewTimer(0)
 	for {

@@ -38,7 +38,7 @@ const (
 
 // upgrade replaces this program by what is now at its path. It returns only with an error, and then nothing has changed.
 func (k *Keeper) upgrade() error {
-	if k.starter != nil {
+	if k.callers.first != nil {
 		return fmt.Errorf("the first start is not over: %w", errdefs.ErrFailedPrecondition)
 	}
 	state := k.encodeState()
@@ -304,7 +304,7 @@ func (k *Keeper) takeOver(m *message) error {
 	if err != nil {
 		return fmt.Errorf("take over the daemon's connection: %w", err)
 	}
-	k.link = newLink(conn)
+	k.link = newLink(k, conn)
 	for _, key := range m.keys {
 		if v, ok := strings.CutPrefix(key, flagGreeted); ok {
 			if k.link.version, err = strconv.ParseUint(v, 10, 64); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/containerd/errdefs"
 )
@@ -30,24 +31,22 @@ type output struct {
 	b      []byte
 }
 
+// clients are those that are attached to one log.
+type clients struct {
+	mu    sync.Mutex
+	all   []*attachment
+	ended bool // there is no more output
+}
+
 // Attach writes the output to the writers as it comes, lines or not, from the current line on, until both streams have
 // ended (nil), the context is done, or a writer fails. A nil writer skips its stream.
 func (w *Writer) Attach(ctx context.Context, stdout, stderr io.Writer) error {
-	a := &attachment{more: make(chan struct{}, 1)}
-	w.mu.Lock()
-	select {
-	case <-w.done:
-		a.ended = true
-	default:
-		a.ended = w.closed
-	}
-	w.attached = append(w.attached, a)
-	w.mu.Unlock()
-	defer w.detach(a)
+	a := w.clients.add()
+	defer w.clients.remove(a)
 	w.wake(0)
 	w.wake(1)
 	for {
-		queue, ended, err := w.takeOutput(a)
+		queue, ended, err := w.clients.take(a)
 		for _, o := range queue {
 			to := []io.Writer{stdout, stderr}[o.stream]
 			if to == nil {
@@ -73,30 +72,38 @@ func (w *Writer) Attach(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 }
 
-func (w *Writer) takeOutput(a *attachment) ([]output, bool, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (c *clients) add() *attachment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := &attachment{more: make(chan struct{}, 1), ended: c.ended}
+	c.all = append(c.all, a)
+	return a
+}
+
+func (c *clients) take(a *attachment) ([]output, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	queue := a.queue
 	a.queue, a.queued = nil, 0
 	return queue, a.ended, a.err
 }
 
-func (w *Writer) detach(a *attachment) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i, other := range w.attached {
+func (c *clients) remove(a *attachment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.all {
 		if other == a {
-			w.attached = append(w.attached[:i:i], w.attached[i+1:]...)
+			c.all = append(c.all[:i:i], c.all[i+1:]...)
 			return
 		}
 	}
 }
 
 // show gives attached clients what they have not seen of the bytes at the start of a stream.
-func (w *Writer) show(i int, b []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, a := range w.attached {
+func (c *clients) show(i int, b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.all {
 		if len(b) <= a.seen[i] || a.err != nil {
 			continue
 		}
@@ -112,18 +119,19 @@ func (w *Writer) show(i int, b []byte) {
 }
 
 // shown says that n bytes have left the start of a stream.
-func (w *Writer) shown(i, n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, a := range w.attached {
+func (c *clients) shown(i, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.all {
 		a.seen[i] = max(0, a.seen[i]-n)
 	}
 }
 
-func (w *Writer) endAttached() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, a := range w.attached {
+func (c *clients) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	for _, a := range c.all {
 		a.ended = true
 		a.tell()
 	}

@@ -10,38 +10,50 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// file is the log's current file.
+type file struct {
+	c        *Collector
+	path     string
+	maxSize  int64
+	maxFiles int
+	limit    int64 // the size at which it is rotated
+	fd       int   // -1 before it is open
+	stale    bool  // the path names another one
+	packing  packing
+}
+
 // current returns where the next batch goes: the end of the file, which is opened if it is not, or opened again if it was
 // deleted. Whoever truncates or extends the file behind our back is followed.
-func (w *Writer) current() (batch, error) {
+func (f *file) current() (batch, error) {
 	for range 2 {
-		if w.file < 0 {
-			if err := w.openFile(w.cfg.Path, unix.O_CREAT); err != nil {
+		if f.fd < 0 {
+			if err := f.open(f.path, unix.O_CREAT); err != nil {
 				return batch{}, err
 			}
 		}
-		st, err := w.stat()
+		st, err := f.stat()
 		if err != nil {
 			return batch{}, err
 		}
 		if st.Nlink > 0 {
 			return batch{offset: st.Size, ino: st.Ino, dev: st.Dev}, nil
 		}
-		if err := w.closeFile(); err != nil {
+		if err := f.close(); err != nil {
 			return batch{}, err
 		}
 	}
-	return batch{}, fmt.Errorf("%s is deleted as fast as it is made", w.cfg.Path)
+	return batch{}, fmt.Errorf("%s is deleted as fast as it is made", f.path)
 }
 
-func (w *Writer) stat() (unix.Stat_t, error) {
+func (f *file) stat() (unix.Stat_t, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(w.file, &st); err != nil {
-		return st, fmt.Errorf("stat %s: %w", w.cfg.Path, err)
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return st, fmt.Errorf("stat %s: %w", f.path, err)
 	}
 	return st, nil
 }
 
-func (w *Writer) openFile(path string, flags int) error {
+func (f *file) open(path string, flags int) error {
 	for {
 		fd, err := unix.Open(path, flags|unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
 		if err == unix.EINTR {
@@ -50,65 +62,59 @@ func (w *Writer) openFile(path string, flags int) error {
 		if err != nil {
 			return fmt.Errorf("open %s: %w", path, err)
 		}
-		w.file = fd
+		f.fd = fd
 		return nil
 	}
 }
 
-func (w *Writer) closeFile() error {
-	if w.file < 0 {
+func (f *file) close() error {
+	if f.fd < 0 {
 		return nil
 	}
-	err := unix.Close(w.file)
-	w.file = -1
+	err := unix.Close(f.fd)
+	f.fd = -1
 	if err != nil {
-		return fmt.Errorf("close %s: %w", w.cfg.Path, err)
+		return fmt.Errorf("close %s: %w", f.path, err)
 	}
 	return nil
 }
 
-// reopened does what Reopen asked for. No batch is in flight.
-func (w *Writer) reopened() error {
-	w.mu.Lock()
-	asked := w.reopen
-	w.reopen = false
-	w.mu.Unlock()
-	if !asked {
-		return nil
-	}
-	if err := w.closeFile(); err != nil {
+// reopen goes on in what the path names now. No batch is in flight.
+func (f *file) reopen() error {
+	f.stale = false
+	if err := f.close(); err != nil {
 		return err
 	}
-	_, err := w.current()
+	_, err := f.current()
 	return err
 }
 
 // find opens the file of a batch that was cut off, which may have another name by now. If it is gone, so is what was
-// written of the batch: it is noted anew, for the file that there is.
-func (w *Writer) find(b batch) (batch, error) {
+// written of the batch: then what is returned has another offset, in the file that there is.
+func (f *file) find(b batch) (batch, error) {
 	is := func() (bool, error) {
-		st, err := w.stat()
+		st, err := f.stat()
 		// A size below the offset is another file with the number of the old one.
 		return err == nil && st.Ino == b.ino && st.Dev == b.dev && st.Size >= b.offset, err
 	}
-	if w.file >= 0 {
+	if f.fd >= 0 {
 		if ok, err := is(); ok || err != nil {
 			return b, err
 		}
-		if err := w.closeFile(); err != nil {
+		if err := f.close(); err != nil {
 			return b, err
 		}
 	}
-	names, err := w.siblings()
+	names, err := siblings(f.path)
 	if err != nil {
 		return b, err
 	}
-	for _, path := range append(names, w.cfg.Path) {
+	for _, path := range append(names, f.path) {
 		var st unix.Stat_t
 		if err := unix.Lstat(path, &st); err != nil || st.Ino != b.ino || st.Dev != b.dev || st.Mode&unix.S_IFMT != unix.S_IFREG {
 			continue
 		}
-		if err := w.openFile(path, 0); err != nil {
+		if err := f.open(path, 0); err != nil {
 			return b, err
 		}
 		ok, err := is()
@@ -116,31 +122,22 @@ func (w *Writer) find(b batch) (batch, error) {
 			return b, err
 		}
 		if ok {
-			if path != w.cfg.Path {
-				w.mu.Lock()
-				w.reopen = true // for the batches after this one
-				w.mu.Unlock()
-			}
+			f.stale = path != f.path
 			return b, nil
 		}
-		if err := w.closeFile(); err != nil {
+		if err := f.close(); err != nil {
 			return b, err
 		}
 	}
-	at, err := w.current()
+	at, err := f.current()
 	if err != nil {
 		return b, err
 	}
 	at.stream, at.length, at.held, at.at = b.stream, b.length, b.held, b.at
-	w.rec.note(at)
 	return at, nil
 }
 
-// siblings are the rotated files of this log, by their names, which is oldest first.
-func (w *Writer) siblings() ([]string, error) {
-	return siblings(w.cfg.Path)
-}
-
+// siblings are the rotated files of a log, by their names, which is oldest first.
 func siblings(path string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Dir(path)) // sorted
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -113,7 +113,7 @@ func finished(t testing.TB, w *Writer, p *Pipes) {
 		t.Error("a log that has ended goes on")
 	}
 	w.mu.Unlock()
-	for w.packing.busy.Load() { // older files are being compressed
+	for w.file.packing.busy.Load() { // older files are being compressed
 		runtime.Gosched()
 	}
 }
@@ -261,9 +261,9 @@ func dup(t testing.TB, f *os.File) *os.File {
 func attach(t testing.TB, w *Writer, stdout, stderr io.Writer) <-chan error {
 	t.Helper()
 	attached := func() int {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.attached)
+		w.clients.mu.Lock()
+		defer w.clients.mu.Unlock()
+		return len(w.clients.all)
 	}
 	before, ended := attached(), make(chan error, 1)
 	go func() { ended <- w.Attach(t.Context(), stdout, stderr) }()

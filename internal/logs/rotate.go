@@ -35,62 +35,62 @@ type packing struct{ busy atomic.Bool }
 
 // rotateIfLarge begins a new file when this one is large. No batch is in flight. A rotation that fails is not tried again
 // before the file has grown as much once more: lines are worth more than sizes.
-func (w *Writer) rotateIfLarge() error {
-	if w.cfg.MaxSize <= 0 || w.file < 0 {
+func (f *file) rotateIfLarge() error {
+	if f.maxSize <= 0 || f.fd < 0 {
 		return nil
 	}
-	st, err := w.stat()
-	if err != nil || st.Size < w.limit {
+	st, err := f.stat()
+	if err != nil || st.Size < f.limit {
 		return err
 	}
-	w.limit = w.cfg.MaxSize
-	if err := w.rotate(); err != nil {
-		w.limit = st.Size + w.cfg.MaxSize
-		w.c.log.Error("rotate a container's log", "path", w.cfg.Path, "err", err)
+	f.limit = f.maxSize
+	if err := f.rotate(); err != nil {
+		f.limit = st.Size + f.maxSize
+		f.c.log.Error("rotate a container's log", "path", f.path, "err", err)
 	}
 	return nil
 }
 
-func (w *Writer) rotate() error {
+func (f *file) rotate() error {
 	if err := fpRotate.Hit(); err != nil {
 		return err
 	}
 	var st unix.Stat_t
-	if err := unix.Lstat(w.cfg.Path, &st); err != nil {
-		return fmt.Errorf("stat %s: %w", w.cfg.Path, err)
+	if err := unix.Lstat(f.path, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", f.path, err)
 	}
-	if now, err := w.stat(); err != nil || now.Ino != st.Ino || now.Dev != st.Dev {
+	if now, err := f.stat(); err != nil || now.Ino != st.Ino || now.Dev != st.Dev {
 		return errors.Join(err, errors.New("another file is in its place"))
 	}
-	old, err := w.removeExcess()
+	old, err := f.removeExcess()
 	if err != nil {
 		return err
 	}
-	to := rotatedName(w.cfg.Path, time.Now(), old)
-	if err := unix.Renameat2(unix.AT_FDCWD, w.cfg.Path, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE); err != nil {
+	to := rotatedName(f.path, time.Now(), old)
+	if err := unix.Renameat2(unix.AT_FDCWD, f.path, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE); err != nil {
 		return fmt.Errorf("rename to %s: %w", to, err)
 	}
 	if err := fpRotated.Hit(); err != nil {
-		w.c.log.Debug("between two files", "err", err)
+		f.c.log.Debug("between two files", "err", err)
 	}
-	if err := w.closeFile(); err != nil {
+	if err := f.close(); err != nil {
 		return err
 	}
-	w.compress(old)
+	f.compress(old)
 	// If the new file cannot be made now, it is with the next batch, which waits for it as for a full disk.
-	_, err = w.current()
+	_, err = f.current()
 	return err
 }
 
 // removeExcess removes what a rotation that was cut off has left, and the oldest files, so that with the one that is
 // rotated now and the new one there are at most MaxFiles. It returns the files that stay, oldest first.
-func (w *Writer) removeExcess() ([]string, error) {
-	names, err := w.siblings()
+func (f *file) removeExcess() ([]string, error) {
+	names, err := siblings(f.path)
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
-	if !w.packing.busy.Load() {
+	if !f.packing.busy.Load() {
 		names = slices.DeleteFunc(names, func(name string) bool {
 			unused := strings.HasSuffix(name, tmpSuffix) || slices.Contains(names, name+gzSuffix)
 			if unused {
@@ -101,7 +101,7 @@ func (w *Writer) removeExcess() ([]string, error) {
 	} else {
 		names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, tmpSuffix) })
 	}
-	for excess := len(names) - max(0, w.cfg.MaxFiles-2); excess > 0; excess-- {
+	for excess := len(names) - max(0, f.maxFiles-2); excess > 0; excess-- {
 		if err := os.Remove(names[0]); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -129,23 +129,23 @@ func rotatedName(path string, now time.Time, others []string) string {
 
 // compress compresses the files beside the log, not the one that was rotated just now: who follows the log may still read
 // that.
-func (w *Writer) compress(names []string) {
+func (f *file) compress(names []string) {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.HasSuffix(name, gzSuffix) })
-	if len(names) == 0 || !w.packing.busy.CompareAndSwap(false, true) {
+	if len(names) == 0 || !f.packing.busy.CompareAndSwap(false, true) {
 		return
 	}
-	w.c.tasks.Go(func() {
-		defer w.packing.busy.Store(false)
+	f.c.tasks.Go(func() {
+		defer f.packing.busy.Store(false)
 		select {
-		case w.c.gzip <- struct{}{}:
-		case <-w.c.ctx.Done():
+		case f.c.gzip <- struct{}{}:
+		case <-f.c.ctx.Done():
 			return
 		}
-		defer func() { <-w.c.gzip }()
+		defer func() { <-f.c.gzip }()
 		for _, name := range names {
-			err := compressFile(w.c.ctx, name)
+			err := compressFile(f.c.ctx, name)
 			if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, context.Canceled) {
-				w.c.log.Error("compress a rotated log", "path", name, "err", err)
+				f.c.log.Error("compress a rotated log", "path", name, "err", err)
 			}
 		}
 	})

@@ -112,8 +112,14 @@ func (w *Writer) end() error {
 
 // advance does one batch of a stream, and says whether there may be another.
 func (w *Writer) advance(k *kit, i int) (again bool, err error) {
-	if err := w.reopened(); err != nil {
-		return false, err
+	w.mu.Lock()
+	reopen := w.reopen || w.file.stale
+	w.reopen = false
+	w.mu.Unlock()
+	if reopen {
+		if err := w.file.reopen(); err != nil {
+			return false, err
+		}
 	}
 	s := &w.streams[i]
 	if s.fd < 0 {
@@ -135,7 +141,7 @@ func (w *Writer) advance(k *kit, i int) (again bool, err error) {
 		}
 		return false, nil
 	}
-	w.show(i, b)
+	w.clients.show(i, b)
 	n := cut(b)
 	if n == 0 {
 		if !w.hasEnded(s) {
@@ -210,7 +216,7 @@ func makeRoom(fd int) (room, error) {
 
 // batch writes the first bytes of a stream, which b has, in the steps of the package's comment.
 func (w *Writer) batch(k *kit, i int, b []byte) error {
-	at, err := w.current()
+	at, err := w.file.current()
 	if err != nil {
 		return err
 	}
@@ -246,10 +252,14 @@ func (w *Writer) finish(k *kit) error {
 	if len(b) != at.length {
 		return fmt.Errorf("the record of %s has a batch of %d bytes, and %d are in flight", w.cfg.Path, at.length, len(b))
 	}
-	if at, err = w.find(at); err != nil {
+	found, err := w.file.find(at)
+	if err != nil {
 		return err
 	}
-	return w.complete(k, at, b)
+	if found != at {
+		w.rec.note(found)
+	}
+	return w.complete(k, found, b)
 }
 
 // complete does the steps from the write on, or from the drain on if the batch is written.
@@ -279,12 +289,12 @@ func (w *Writer) complete(k *kit, at batch, b []byte) error {
 		return err
 	}
 	w.rec.phase.Store(idle)
-	w.shown(at.stream, at.length)
+	w.clients.shown(at.stream, at.length)
 	if err := fpCleared.Hit(); err != nil {
 		return err
 	}
 	w.unblocked()
-	return w.rotateIfLarge()
+	return w.file.rotateIfLarge()
 }
 
 // write puts the lines of a batch at its offset.
@@ -295,7 +305,7 @@ func (w *Writer) write(k *kit, at batch, b []byte) error {
 			if err := fpWrite.Hit(); err != nil {
 				return err
 			}
-			n, err := unix.Pwrite(w.file, lines, offset)
+			n, err := unix.Pwrite(w.file.fd, lines, offset)
 			if err == unix.EINTR {
 				continue
 			}

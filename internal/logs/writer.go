@@ -35,25 +35,23 @@ type Writer struct {
 	id      int32
 	rec     *record
 	streams [2]stream
-	file    int // -1 before it is open
-	limit   int64
+	file    file
+	clients clients
 	told    bool // OnDiskFull knows
-	packing packing
 
 	done chan struct{} // closed when all streams have ended and all is written
 	quit chan struct{} // closed by Close
 
-	mu       sync.Mutex
-	ready    [2]bool // something has happened to the stream
-	running  bool    // run's goroutine exists
-	blocked  bool    // run is to be started by the timer
-	closed   bool
-	over     bool          // both streams have ended, and all is written
-	stopped  chan struct{} // closed when run has ended after Close
-	reopen   bool
-	gone     bool // the container's processes are gone: a terminal that nobody has open has ended
-	attached []*attachment
-	timer    *time.Timer
+	mu      sync.Mutex
+	ready   [2]bool // something has happened to the stream
+	running bool    // run's goroutine exists
+	blocked bool    // run is to be started by the timer
+	closed  bool
+	over    bool          // both streams have ended, and all is written
+	stopped chan struct{} // closed when run has ended after Close
+	reopen  bool
+	gone    bool // the container's processes are gone: a terminal that nobody has open has ended
+	timer   *time.Timer
 }
 
 // stream is one of the container's outputs.
@@ -74,7 +72,7 @@ func (c *Collector) Open(cfg Config, ends []*os.File) (w *Writer, err error) {
 		return nil, fmt.Errorf("open the log %s: %w", cfg.Path, err)
 	}
 	w = &Writer{
-		c: c, cfg: cfg, file: -1, limit: cfg.MaxSize,
+		c: c, cfg: cfg, file: file{c: c, path: cfg.Path, maxSize: cfg.MaxSize, maxFiles: cfg.MaxFiles, limit: cfg.MaxSize, fd: -1},
 		done: make(chan struct{}), quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if cfg.TTY {
@@ -126,7 +124,7 @@ func (w *Writer) begin() error {
 		return err
 	}
 	// A full disk is no reason to fail: the container's output waits.
-	if _, err := w.current(); err != nil && !isFull(err) {
+	if _, err := w.file.current(); err != nil && !isFull(err) {
 		return err
 	}
 	if w.cfg.TTY {
@@ -200,11 +198,11 @@ func (w *Writer) release() error {
 	for i := range w.streams {
 		errs = append(errs, w.closeStream(i))
 	}
-	errs = append(errs, w.closeFile())
+	errs = append(errs, w.file.close())
 	if w.rec != nil {
 		errs = append(errs, w.rec.close())
 	}
-	w.endAttached()
+	w.clients.end()
 	return errors.Join(errs...)
 }
 
