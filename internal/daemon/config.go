@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hull-pods/hull/internal/failpoint"
 )
@@ -28,6 +29,7 @@ type config struct {
 	logs           string // of Pods
 	registryConfig string
 	nodeName       string
+	pullStall      time.Duration
 	podMaxPIDs     int64
 	logMaxSize     int64
 	logMaxFiles    int
@@ -54,6 +56,7 @@ func parse(args []string, version string, stdout, stderr io.Writer) (*config, er
 	flags.StringVar(&c.root, "root", DefaultRoot, "directory of objects, images and volumes")
 	flags.StringVar(&c.state, "state", DefaultState, "directory of sockets and running Pods' state")
 	flags.StringVar(&c.registryConfig, "registry-config", "/etc/hull/certs.d", "directory of hosts.toml files, as containerd's")
+	flags.DurationVar(&c.pullStall, "image-pull-progress-timeout", 30*time.Second, "how long a registry may send nothing before a pull fails")
 	flags.StringVar(&c.nodeName, "node-name", strings.ToLower(host), "name of this node in Pods' spec.nodeName")
 	flags.Int64Var(&c.podMaxPIDs, "pod-max-pids", -1, "most processes a Pod may have; -1 is no limit")
 	flags.Int64Var(&c.logMaxSize, "container-log-max-size", 10<<20, "bytes after which a container's log is rotated")

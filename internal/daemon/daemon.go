@@ -96,7 +96,7 @@ func (d *daemon) open(ctx context.Context) error {
 	})
 	side.Go(func() (err error) {
 		d.images, err = image.Open(ctx, image.Config{
-			Root: filepath.Join(d.cfg.root, "images"), RegistryConfig: d.cfg.registryConfig, Log: d.log,
+			Root: filepath.Join(d.cfg.root, "images"), RegistryConfig: d.cfg.registryConfig, Stall: d.cfg.pullStall, Log: d.log,
 		})
 		return err
 	})

@@ -63,6 +63,9 @@ type disk struct {
 }
 
 func (d *disk) open() error {
+	if err := probeOverlayfs(); err != nil {
+		return err
+	}
 	// The layers below are world readable, as images want it: the modes of the directories above keep others out.
 	for dir, mode := range map[string]os.FileMode{d.root: 0o711, d.emptyDir(): 0o755} {
 		if err := errors.Join(os.MkdirAll(dir, mode), os.Chmod(dir, mode)); err != nil {
