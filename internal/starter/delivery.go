@@ -84,9 +84,9 @@ func (d *delivery) addAll(cgroups []*os.File) {
 	}
 }
 
-// end lets go of everything, and says in the error what it is about.
+// end lets go of everything, and says in the error what it is about, unless the caller does.
 func (d *delivery) end(err *error) {
-	if *err != nil {
+	if *err != nil && d.what != "" {
 		*err = fmt.Errorf("%s: %w", d.what, *err)
 	}
 

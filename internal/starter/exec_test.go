@@ -134,8 +134,8 @@ func TestCommandWords(t *testing.T) {
 			t.Errorf("%s: no error", c.name)
 			continue
 		}
-		if want := "start container c: " + c.want; err.Error() != want {
-			t.Errorf("%s: got %q, want %q", c.name, err, want)
+		if err.Error() != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, err, c.want)
 		}
 		reapStage(t)
 	}

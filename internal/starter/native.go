@@ -142,7 +142,7 @@ func (n *Native) spawner(t template) (*spawner, error) {
 
 // Start makes a container's first process.
 func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
-	d := n.delivery("start container " + r.Key)
+	d := n.delivery("") // the caller knows the container by a better name
 	defer d.end(&err)
 	if err := compile.Check(r.Spec); err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 
 // Exec makes a further process in a container.
 func (n *Native) Exec(ctx context.Context, r ExecRequest) (_ *Process, err error) {
-	d := n.delivery("exec in container " + r.Container)
+	d := n.delivery("")
 	defer d.end(&err)
 	d.clone(bare, order{name: "hull-init"})
 	facts, err := n.prepareExec(d, r)

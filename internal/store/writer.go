@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/hull-pods/hull/internal/failpoint"
@@ -137,7 +140,7 @@ func (s *Store) flush() bool {
 	if err == nil {
 		s.ceiling = ceiling
 	} else {
-		b.err = fmt.Errorf("write %s: %w", s.db.Path(), err)
+		b.err = unsaved(s.db.Path(), err)
 		s.log.Error("objects are not on disk", "error", b.err, "objects", len(b.dirty))
 		for key, obj := range b.dirty {
 			if _, newer := s.open.dirty[key]; !newer {
@@ -148,4 +151,17 @@ func (s *Store) flush() bool {
 	s.mu.Unlock()
 	close(b.done)
 	return err == nil
+}
+
+// unsaved says that a change is not on disk, and what a person can do about it.
+func unsaved(path string, err error) error {
+	var named *fs.PathError
+	if !errors.As(err, &named) {
+		err = fmt.Errorf("write %s: %w", path, err)
+	}
+	err = fmt.Errorf("the change is not on disk: %w", err)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: make room, and it will be written", err)
+	}
+	return err
 }

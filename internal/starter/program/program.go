@@ -69,13 +69,13 @@ func (p *Program) Infra(ctx context.Context, r starter.InfraRequest) (*starter.P
 // Start makes a container with the program's create and start.
 func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Process, err error) {
 	if r.Bundle == "" {
-		return nil, fmt.Errorf("start container %s: no bundle directory: %w", r.Key, errdefs.ErrInvalidArgument)
+		return nil, fmt.Errorf("no bundle directory: %w", errdefs.ErrInvalidArgument)
 	}
 	b := &bundle{dir: r.Bundle}
 	// The container has all in its own mount namespace once it is created.
 	defer func() { err = errors.Join(err, b.detach()) }()
 	if err := b.fill(r); err != nil {
-		return nil, fmt.Errorf("start container %s: %w", r.Key, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -84,7 +84,7 @@ func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Proc
 	}()
 	made, err := p.create(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("start container %s: %w", r.Key, err)
+		return nil, err
 	}
 	if r.Born != nil {
 		err = r.Born(made.PID)
@@ -100,7 +100,7 @@ func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Proc
 	}
 	if err != nil {
 		closeProcess(made)
-		return nil, fmt.Errorf("start container %s: %w", r.Key, err)
+		return nil, err
 	}
 	return made, nil
 }
@@ -140,7 +140,7 @@ func (p *Program) create(ctx context.Context, r starter.Request) (*starter.Proce
 func (p *Program) Exec(ctx context.Context, r starter.ExecRequest) (_ *starter.Process, err error) {
 	dir, err := os.MkdirTemp(p.cfg.State, "exec")
 	if err != nil {
-		return nil, fmt.Errorf("exec in container %s: %w", r.Container, err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	made, err := p.exec(ctx, r, dir)
@@ -151,7 +151,7 @@ func (p *Program) Exec(ctx context.Context, r starter.ExecRequest) (_ *starter.P
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("exec in container %s: %w", r.Container, err)
+		return nil, err
 	}
 	return made, nil
 }
