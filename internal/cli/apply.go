@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -46,6 +47,9 @@ func (a *app) applyCommand() *cobra.Command {
 				if dryRun == "server" {
 					suffix = " (server dry run)"
 				}
+				if done.deleting {
+					a.warnf("Warning: Detected changes to resource %s which is currently being deleted.\n", done.name)
+				}
 				a.printf("pod/%s %s%s\n", done.name, done.verb, suffix)
 			}
 			return nil
@@ -61,6 +65,7 @@ type applied struct {
 	name, namespace string
 	uid, version    string
 	verb            string // created, configured, unchanged
+	deleting        bool
 }
 
 type podHead struct {
@@ -82,7 +87,7 @@ func (a *app) apply(ctx context.Context, c *client.Client, m manifest, dry bool)
 	}
 	base := "/api/v1/namespaces/" + namespace + "/pods"
 	if m.name != "" {
-		var old podHead
+		var old json.RawMessage
 		err := c.Do(ctx, client.Request{Path: base + "/" + m.name}, &old)
 		if err == nil {
 			return patch(ctx, c, m, base, query, old)
@@ -94,40 +99,66 @@ func (a *app) apply(ctx context.Context, c *client.Client, m manifest, dry bool)
 	var made podHead
 	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.data, Type: "application/yaml"}, &made)
 	if err != nil {
-		return applied{}, describeSource(m, err)
+		return applied{}, describeSource("creating", m, err)
 	}
 	return result(made, "created"), nil
 }
 
-func patch(ctx context.Context, c *client.Client, m manifest, base string, query url.Values, old podHead) (applied, error) {
+func patch(ctx context.Context, c *client.Client, m manifest, base string, query url.Values, old json.RawMessage) (applied, error) {
 	body, err := yaml.YAMLToJSON(m.data)
 	if err != nil {
 		return applied{}, fmt.Errorf("error parsing %s: %w", m.source, err)
 	}
-	var now podHead
+	var now json.RawMessage
 	err = c.Do(ctx, client.Request{
 		Method: "PATCH", Path: base + "/" + m.name, Query: query, Body: json.RawMessage(body), Type: "application/strategic-merge-patch+json",
 	}, &now)
 	if err != nil {
-		return applied{}, describeSource(m, err)
+		return applied{}, describeSource("patching", m, err)
 	}
-	if now.Metadata.ResourceVersion == old.Metadata.ResourceVersion {
-		return result(now, "unchanged"), nil
+	var head podHead
+	before, berr := wanted(old)
+	after, aerr := wanted(now)
+	if err := errors.Join(berr, aerr, json.Unmarshal(now, &head)); err != nil {
+		return applied{}, fmt.Errorf("decode pod/%s: %w", m.name, err)
 	}
-	return result(now, "configured"), nil
+	if reflect.DeepEqual(before, after) {
+		return result(head, "unchanged"), nil
+	}
+	return result(head, "configured"), nil
+}
+
+// wanted is an object without what a server writes by itself, and at any moment.
+func wanted(data json.RawMessage) (map[string]any, error) {
+	var obj map[string]any
+	if err := json.Unmarshal(data, &obj); err != nil {
+		return nil, err
+	}
+	delete(obj, "status")
+	if meta, ok := obj["metadata"].(map[string]any); ok {
+		for _, k := range []string{"resourceVersion", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"} {
+			delete(meta, k)
+		}
+	}
+	return obj, nil
 }
 
 func result(p podHead, verb string) applied {
-	return applied{name: p.Metadata.Name, namespace: p.Metadata.Namespace, uid: p.Metadata.UID, version: p.Metadata.ResourceVersion, verb: verb}
+	return applied{name: p.Metadata.Name, namespace: p.Metadata.Namespace, uid: p.Metadata.UID, version: p.Metadata.ResourceVersion, verb: verb, deleting: p.Metadata.DeletionTimestamp != ""}
 }
 
-// describeSource says which file a refused object came from, as kubectl does when the server answers BadRequest.
-func describeSource(m manifest, err error) error {
+// describeSource says which file a refused object came from, as kubectl does; of an invalid object it lists the faults alone.
+func describeSource(doing string, m manifest, err error) error {
 	var s *client.StatusError
-	if errors.As(err, &s) && s.Reason == "BadRequest" {
-		return fmt.Errorf("error when creating %q: %w", m.source, err)
+	if !errors.As(err, &s) {
+		return fmt.Errorf("error when %s %q: %w", doing, m.source, err)
 	}
-	return err
+	told := *s
+	told.Message = fmt.Sprintf("error when %s %q: %s", doing, m.source, s.Message)
+	if s.Reason == "Invalid" {
+		told.Message = s.Message
+	}
+	return &told
 }
 
 // namespaceOf is the manifest's own namespace, or the command's. Two that disagree are an error, as in kubectl.

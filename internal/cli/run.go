@@ -55,6 +55,9 @@ func (a *app) run(ctx context.Context, paths []string, detach bool) error {
 	defer r.bars.Close()
 	for _, m := range manifests {
 		done, err := a.apply(ctx, c, m, false)
+		if err == nil && done.deleting {
+			err = fmt.Errorf("pod/%s is being deleted: run it again when it is gone", done.name)
+		}
 		if err != nil {
 			return errors.Join(err, r.abandon(ctx))
 		}

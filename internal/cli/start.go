@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -66,7 +68,11 @@ func (a *app) start(ctx context.Context, args []string) error {
 	cmd := exec.CommandContext(ctx, keeper, line...)
 	said, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("start hulld: %s (its log: %s)", lastLine(string(said), err), filepath.Join(a.state, "hulld.log"))
+		log := filepath.Join(a.state, "hulld.log")
+		if why := lastWords(log); why != "" {
+			return fmt.Errorf("start hulld: %s (its log: %s)", why, log)
+		}
+		return fmt.Errorf("start hulld: %s", lastLine(string(said), err))
 	}
 	a.warnf("hulld was not running: started (root %s, state %s)\n", a.root, a.state)
 	return nil
@@ -78,6 +84,26 @@ func lastLine(text string, err error) string {
 		return err.Error()
 	}
 	return strings.TrimPrefix(text[strings.LastIndexByte(text, '\n')+1:], "hull-keeper: ")
+}
+
+// lastWords finds why hulld has ended, if its log's last lines say so.
+func lastWords(log string) string {
+	data, err := os.ReadFile(log)
+	if err != nil {
+		return ""
+	}
+	const mark = `msg="hulld ends" err=`
+	i := bytes.LastIndex(data, []byte(mark))
+	if i < 0 || bytes.Contains(data[i:], []byte(`msg="hulld serves"`)) {
+		return ""
+	}
+	text, _, _ := strings.Cut(string(data[i+len(mark):]), "\n")
+	if quoted, err := strconv.QuotedPrefix(text); err == nil {
+		if text, err = strconv.Unquote(quoted); err != nil {
+			return ""
+		}
+	}
+	return text
 }
 
 // beside finds a program of Hull's next to this one, or in $PATH.

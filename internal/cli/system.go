@@ -39,6 +39,9 @@ func (a *app) systemStart() *cobra.Command {
   hull system start -- --pod-max-pids 1000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, running := a.running(); running {
+				if len(args) > 0 {
+					return fmt.Errorf("hulld is running already (root %s, state %s), and takes flags at its start only: hull system stop, then start it again", a.root, a.state)
+				}
 				a.printf("hulld is running (root %s, state %s)\n", a.root, a.state)
 				return nil
 			}
