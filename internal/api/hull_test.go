@@ -107,8 +107,17 @@ func TestStop(t *testing.T) {
 	// The pod package's part: a Pod that is to go goes.
 	go func() {
 		w := h.watch(t, podsPath+"?watch=true&resourceVersion=2")
-		for range 2 {
-			name, _, _ := strings.Cut(strings.TrimPrefix(w.take(1), "MODIFIED "), "@")
+		for gone := 0; gone < 2; {
+			said := w.take(1)
+			if said == "END" {
+				return
+			}
+			name, marked := strings.CutPrefix(said, "MODIFIED ")
+			if !marked {
+				continue // the first has gone before the second was to go
+			}
+			gone++
+			name, _, _ = strings.Cut(name, "@")
 			if _, _, err := h.store.Delete(store.KeyOf[*corev1.Pod]("default", name), nil); err != nil {
 				t.Error(err)
 			}
