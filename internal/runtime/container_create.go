@@ -44,12 +44,17 @@ func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 		}
 	}()
 	defer back.Run(ctx, &err)
-	for _, step := range []func(context.Context, *undo.Stack) error{
-		c.makeRecord, c.holdLayers, c.makeUpper, c.prepare,
+	w := r.stopwatch("create", c.id)
+	for _, step := range []struct {
+		name string
+		make func(context.Context, *undo.Stack) error
+	}{
+		{"record", c.makeRecord}, {"layers", c.holdLayers}, {"writable layer", c.makeUpper}, {"root and spec", c.prepare},
 	} {
-		if err := step(ctx, &back); err != nil {
+		if err := step.make(ctx, &back); err != nil {
 			return ContainerStatus{}, err
 		}
+		w.lap(step.name)
 	}
 	if err := s.add(c); err != nil {
 		return ContainerStatus{}, err
@@ -152,7 +157,7 @@ func (c *container) open(ctx context.Context) error {
 		return err
 	}
 	rootfs, err := linux.Overlay(linux.OverlayOptions{
-		Lower: layers, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work"), Volatile: true,
+		Lower: append(layers, c.r.dir.mountPoints()), Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work"), Volatile: true,
 	})
 	if err != nil {
 		return fmt.Errorf("mount the root file system: %w", err)

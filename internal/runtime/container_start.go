@@ -99,22 +99,27 @@ func (s *stdio) closeTheirs() {
 func (c *container) start(ctx context.Context) (err error) {
 	var back undo.Stack
 	defer back.Run(ctx, &err)
+	w := c.r.stopwatch("start", c.id)
 	cgroups, err := c.startCgroup(&back)
 	if err != nil {
 		return err
 	}
 	defer closeAll(cgroups)
+	w.lap("cgroup")
 	io, err := c.startPipes(ctx, &back)
 	if err != nil {
 		return err
 	}
 	defer io.closeTheirs()
+	w.lap("pipes")
 	if err := c.startProcess(ctx, &back, io, cgroups); err != nil {
 		return err
 	}
+	w.lap("process")
 	if err := c.startLog(&back, io); err != nil {
 		return err
 	}
+	w.lap("log")
 	back.Release()
 	return nil
 }

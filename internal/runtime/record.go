@@ -103,6 +103,9 @@ func (l layout) container(id string) string { return filepath.Join(l.containers(
 func (l layout) uppers() string         { return filepath.Join(l.root, "containers") }
 func (l layout) upper(id string) string { return filepath.Join(l.uppers(), id) }
 
+// mountPoints is the layer below every image's.
+func (l layout) mountPoints() string { return filepath.Join(l.root, "mountpoints") }
+
 func (l layout) sandboxRecord(id string) string { return filepath.Join(l.sandbox(id), "sandbox.json") }
 func (l layout) containerRecord(id string) string {
 	return filepath.Join(l.container(id), "container.json")

@@ -70,6 +70,9 @@ func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 			return nil, fmt.Errorf("open runtime: %w", err)
 		}
 	}
+	if err := makeMountPoints(r.dir.mountPoints()); err != nil {
+		return nil, fmt.Errorf("open runtime: %w", err)
+	}
 	if r.host, err = readHost(); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}

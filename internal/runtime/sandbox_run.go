@@ -54,12 +54,18 @@ func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (_ SandboxS
 		}
 	}()
 	defer back.Run(ctx, &err)
-	for _, step := range []func(context.Context, *undo.Stack) error{
-		s.makeRecord, s.makeCgroup, s.makeShm, s.makeInfra, s.makeNetwork, s.makeFiles, s.makeReady,
+	w := r.stopwatch("sandbox", s.id)
+	for _, step := range []struct {
+		name string
+		make func(context.Context, *undo.Stack) error
+	}{
+		{"record", s.makeRecord}, {"cgroup", s.makeCgroup}, {"shm", s.makeShm}, {"infra process", s.makeInfra},
+		{"network", s.makeNetwork}, {"name files", s.makeFiles}, {"ready", s.makeReady},
 	} {
-		if err := step(ctx, &back); err != nil {
+		if err := step.make(ctx, &back); err != nil {
 			return SandboxStatus{}, err
 		}
+		w.lap(step.name)
 	}
 	back.Release()
 	return s.status(), nil
