@@ -324,7 +324,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := h.refused("POST", podsPath, podJSON("web", ""))
-	if !strings.HasPrefix(got, "500 InternalError: Internal error occurred: create pods default/web: write ") {
+	if !strings.HasPrefix(got, "500 InternalError: Internal error occurred: create pods default/web: the change is not on disk: write ") {
 		t.Error(got)
 	}
 	if got := h.refused("GET", podsPath+"/web", ""); got != `404 NotFound: pods "web" not found` {
