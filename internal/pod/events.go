@@ -9,6 +9,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/pod/spec"
+	"github.com/hull-pods/hull/internal/runtime"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -26,6 +27,8 @@ const (
 	eventFailedMount   = "FailedMount"
 	eventFailedSandbox = "FailedCreatePodSandBox"
 	eventFailedKill    = "FailedKillPod"
+
+	eventLogStalled = "LogStalled" // Hull's own: a kubelet's containers lose what their log does not take
 )
 
 // teller writes events in the order in which they come, in a goroutine of its own: what happens to a Pod does not wait for
@@ -92,6 +95,16 @@ func recordEvent(p *Pods, pod *v1.Pod, container, kind, reason, message string) 
 		path = spec.FieldPath(pod, container)
 	}
 	p.events.put(telling{about: store.Ref(pod, path), kind: kind, reason: reason, message: message})
+}
+
+// stalled tells that a container's output waits, and what it waits for.
+func (w *worker) stalled(ev runtime.Event) {
+	for _, c := range w.p.cfg.Containers.Containers(ev.SandboxID) {
+		if c.ID == ev.ContainerID {
+			w.event(c.Config.Name, v1.EventTypeWarning, eventLogStalled,
+				fmt.Sprintf("The container's output waits, as its log cannot be written: make room on the disk of %s", c.LogPath))
+		}
+	}
 }
 
 // note tells an event of the plan's, once.

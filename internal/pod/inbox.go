@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/hull-pods/hull/internal/runtime"
 )
 
 // inbox holds what a worker has yet to look at. Whoever puts something in never waits: of the object the last value
@@ -19,6 +21,7 @@ type mail struct {
 	pod     *v1.Pod // nil: no news
 	gone    bool    // the object is no longer in the store
 	results []result
+	stalled []runtime.Event // containers whose output waits for their log
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
@@ -36,6 +39,13 @@ func (i *inbox) put(pod *v1.Pod, gone bool) {
 func (i *inbox) result(r result) {
 	i.mu.Lock()
 	i.mail.results = append(i.mail.results, r)
+	i.mu.Unlock()
+	i.look()
+}
+
+func (i *inbox) stall(ev runtime.Event) {
+	i.mu.Lock()
+	i.mail.stalled = append(i.mail.stalled, ev)
 	i.mu.Unlock()
 	i.look()
 }

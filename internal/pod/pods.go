@@ -226,7 +226,12 @@ func (p *Pods) orphans(ctx context.Context, listed map[types.UID]bool, found map
 func (p *Pods) happened(ev runtime.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w := p.workers[p.owners[ev.SandboxID]]; w != nil {
+	w := p.workers[p.owners[ev.SandboxID]]
+	switch {
+	case w == nil:
+	case ev.Type == runtime.LogStalled:
+		w.inbox.stall(ev)
+	default:
 		w.inbox.look()
 	}
 }

@@ -106,6 +106,9 @@ func (w *worker) read(m mail) {
 	for _, r := range m.results {
 		w.landed(r)
 	}
+	for _, ev := range m.stalled {
+		w.stalled(ev)
+	}
 	if !m.gone {
 		return
 	}
