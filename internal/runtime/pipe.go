@@ -25,7 +25,8 @@ func pipe(weRead bool) (theirs, ours *os.File, err error) {
 	return os.NewFile(uintptr(their), "pipe"), os.NewFile(uintptr(our), "pipe"), nil
 }
 
-// duplicate is another descriptor of the same open file, non-blocking as that is.
+// duplicate is another descriptor of the same open file, which becomes non-blocking: a write to a terminal whose input is full
+// then waits in Go's poller.
 func duplicate(f *os.File) (*os.File, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -38,6 +39,9 @@ func duplicate(f *os.File) (*os.File, error) {
 	}
 	if derr != nil {
 		return nil, fmt.Errorf("duplicate %s: %w", f.Name(), derr)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("duplicate %s: %w", f.Name(), err), unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
