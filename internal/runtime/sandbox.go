@@ -20,6 +20,8 @@ type sandbox struct {
 
 	op sync.Mutex // held by the one operation that changes what the kernel has: run, stop, remove
 
+	leaving bool // it has no part in the Pod's cgroup any more; guarded by r.mu
+
 	mu         sync.Mutex // guards what follows
 	rec        sandboxRecord
 	pidfd      *os.File

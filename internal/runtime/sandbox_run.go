@@ -100,18 +100,28 @@ func (s *sandbox) makeCgroup(ctx context.Context, back *undo.Stack) error {
 	return err
 }
 
-// removeCgroup removes the Pod's cgroup unless another sandbox of the same Pod, a later or an earlier attempt, is in it.
+// removeCgroup removes the Pod's cgroup unless another sandbox of the same Pod, a later or an earlier attempt, is in it. Of
+// several that go at the same time, the last one here removes it.
 func (s *sandbox) removeCgroup(ctx context.Context) error {
 	parent := s.config().CgroupParent
+	if s.leave(parent) {
+		return nil
+	}
+	group := s.r.cfg.Cgroups.Load(parent)
+	return errors.Join(group.Remove(ctx), group.Prune())
+}
+
+// leave gives up the sandbox's part in a cgroup, and tells whether another has one.
+func (s *sandbox) leave(parent string) (shared bool) {
 	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.leaving = true
 	for _, other := range s.r.sandboxes {
-		if other != s && other.config().CgroupParent == parent {
-			s.r.mu.Unlock()
-			return nil
+		if !other.leaving && other.config().CgroupParent == parent {
+			return true
 		}
 	}
-	s.r.mu.Unlock()
-	return errors.Join(s.r.cfg.Cgroups.Load(parent).Remove(ctx), s.r.cfg.Cgroups.Load(parent).Prune())
+	return false
 }
 
 func (s *sandbox) shm() string {
@@ -171,7 +181,7 @@ func (s *sandbox) makeInfra(ctx context.Context, back *undo.Stack) error {
 		return err
 	}
 	defer closeAll(join)
-	if err := back.Push(fpSandboxInfra, "kill the infra container", s.kill0); err != nil {
+	if err := back.Push(fpSandboxInfra, "kill the infra container", s.killStarted); err != nil {
 		return err
 	}
 	p, err := s.r.native().Infra(ctx, s.infraRequest(join))
@@ -198,8 +208,8 @@ func (s *sandbox) infraRequest(join []*os.File) starter.InfraRequest {
 // infraOOMScore is the kubelet's score of the pause container: among the last to be killed.
 const infraOOMScore = -998
 
-// kill0 ends the infra process if it ever started.
-func (s *sandbox) kill0(ctx context.Context) error {
+// killStarted ends the infra process if it ever started.
+func (s *sandbox) killStarted(ctx context.Context) error {
 	if s.status().PID == 0 {
 		return nil
 	}

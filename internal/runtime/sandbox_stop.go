@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -111,5 +110,8 @@ func (s *sandbox) remove(ctx context.Context) error {
 	if err := fpRemoveSandbox.Hit(); err != nil {
 		return err
 	}
-	return errors.Join(s.removeCgroup(ctx), s.unrecord())
+	if err := s.removeCgroup(ctx); err != nil {
+		return err // what has no record is not tried again
+	}
+	return s.unrecord()
 }
