@@ -189,6 +189,10 @@ func TestHostileLayers(t *testing.T) {
 	if err := os.WriteFile(outside, []byte("untouched"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dir := filepath.Join(filepath.Dir(outside), "outside dir")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	up := strings.Repeat("../", 30)
 	for name, files := range map[string][]file{
 		"dots":              {{name: up + outside[1:], body: "x"}},
@@ -201,6 +205,7 @@ func TestHostileLayers(t *testing.T) {
 		"hard link through": {{name: "d", kind: tar.TypeSymlink, link: filepath.Dir(outside)}, {name: "h", kind: tar.TypeLink, link: "d/outside"}, {name: "h", mode: 0o777, body: "x"}},
 		"whiteout":          {{name: ".wh.."}, {name: ".wh..."}},
 		"whiteout through":  {{name: "d", kind: tar.TypeSymlink, link: filepath.Dir(outside)}, {name: "d/.wh.outside"}},
+		"replaced later":    {{name: "d/.wh.outside dir"}, {name: "d", kind: tar.TypeSymlink, link: filepath.Dir(outside)}},
 		"opaque through":    {{name: "d", kind: tar.TypeSymlink, link: filepath.Dir(outside)}, {name: "d/.wh..wh..opq"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,8 +218,13 @@ func TestHostileLayers(t *testing.T) {
 			if fi, _ := os.Stat(outside); fi.Mode() != 0o600 || fi.Sys().(*syscall.Stat_t).Nlink != 1 {
 				t.Errorf("the file outside: mode %v, links %d", fi.Mode(), fi.Sys().(*syscall.Stat_t).Nlink)
 			}
-			if got := list(t, filepath.Dir(outside)); got != "outside" {
+			if got := list(t, filepath.Dir(outside)); got != "outside outside dir" {
 				t.Errorf("the directory outside: %s", got)
+			}
+			for _, d := range []string{dir, filepath.Dir(outside)} {
+				if n, err := unix.Lgetxattr(d, "trusted.overlay.opaque", nil); err == nil {
+					t.Errorf("%s: has a mark of %d bytes", d, n)
+				}
 			}
 			if err == nil {
 				if err := f.Remove(t.Context(), img.ID); err != nil {

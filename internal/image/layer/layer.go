@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/errdefs"
 	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
@@ -103,7 +104,7 @@ func Unpack(ctx context.Context, r io.Reader, dir string, lower []string, limit 
 	if err != nil {
 		return err
 	}
-	return w.finish()
+	return w.finish(dir)
 }
 
 // whiteouts writes an archive's marks of deletion as overlayfs reads them. They speak of the layers below alone: what the
@@ -131,20 +132,39 @@ func (w *whiteouts) convert(hdr *tar.Header, path string) (write bool, err error
 	return false, nil
 }
 
-// finish marks the directories that stand where something was deleted: they must not show what was there.
-func (w *whiteouts) finish() error {
+// finish marks the directories that stand where something was deleted: they must not show what was there. The archive has
+// had the time to put a symlink in the place of a directory above, which would lead the mark out of the layer: then what the
+// mark was for is gone.
+func (w *whiteouts) finish(dir string) error {
+	root, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // opened for looking up names
 	for path := range w.gone {
-		if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
-			if err := opaque(path); err != nil {
-				return err
-			}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		f, err := linux.OpenBeneath(root, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = unix.Fsetxattr(int(f.Fd()), opaqueXattr, []byte("y"), 0)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return &os.PathError{Op: "mark opaque", Path: path, Err: err}
 		}
 	}
 	return nil
 }
 
+const opaqueXattr = "trusted.overlay.opaque"
+
 func opaque(dir string) error {
-	if err := unix.Lsetxattr(dir, "trusted.overlay.opaque", []byte("y"), 0); err != nil {
+	if err := unix.Lsetxattr(dir, opaqueXattr, []byte("y"), 0); err != nil {
 		return &os.PathError{Op: "mark opaque", Path: dir, Err: err}
 	}
 	return nil
