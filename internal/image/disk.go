@@ -22,6 +22,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/linux"
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
@@ -66,11 +67,13 @@ func (d *disk) open() error {
 	if err := probeOverlayfs(); err != nil {
 		return err
 	}
-	// The layers below are world readable, as images want it: the modes of the directories above keep others out.
-	for dir, mode := range map[string]os.FileMode{d.root: 0o711, d.emptyDir(): 0o755} {
-		if err := errors.Join(os.MkdirAll(dir, mode), os.Chmod(dir, mode)); err != nil {
-			return fmt.Errorf("make image store: %w", err)
-		}
+	// Packed or not, an image's files are for its containers, whatever modes they have: no user of the host reads a private
+	// image here, or runs what is setuid in one.
+	if err := linux.PrivateDirs(d.root); err != nil {
+		return fmt.Errorf("make image store: %w", err)
+	}
+	if err := errors.Join(os.MkdirAll(d.emptyDir(), 0o755), os.Chmod(d.emptyDir(), 0o755)); err != nil {
+		return fmt.Errorf("make image store: %w", err)
 	}
 	meta := filepath.Join(d.root, "meta.db")
 	if _, err := os.Stat(meta); errors.Is(err, os.ErrNotExist) {

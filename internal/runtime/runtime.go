@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/starter"
@@ -65,10 +65,8 @@ func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 		sandboxes: map[string]*sandbox{}, containers: map[string]*container{},
 		processes: map[string]exited{}, listeners: map[Owner]*mailbox{},
 	}
-	for _, d := range []string{r.dir.sandboxes(), r.dir.containers(), r.dir.uppers()} {
-		if err := os.MkdirAll(d, 0o711); err != nil {
-			return nil, fmt.Errorf("open runtime: %w", err)
-		}
+	if err := linux.PrivateDirs(r.dir.sandboxes(), r.dir.containers(), r.dir.uppers()); err != nil {
+		return nil, fmt.Errorf("open runtime: %w", err)
 	}
 	if err := makeMountPoints(r.dir.mountPoints()); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)

@@ -24,6 +24,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 // Config says where volumes live.
@@ -51,10 +53,8 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Open makes the directories in which Pods get theirs.
 func Open(cfg Config) (*Volumes, error) {
-	for _, d := range []string{cfg.Root, cfg.State} {
-		if err := os.MkdirAll(d, 0o711); err != nil {
-			return nil, fmt.Errorf("open volumes: %w", err)
-		}
+	if err := linux.PrivateDirs(cfg.Root, cfg.State); err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
 	}
 	return &Volumes{cfg: cfg}, nil
 }
