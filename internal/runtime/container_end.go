@@ -105,11 +105,7 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 		return nil
 	}
 	if grace > 0 {
-		sig, err := c.stopSignal(ctx)
-		if err != nil {
-			return err
-		}
-		if err := c.signal(sig); err != nil {
+		if err := c.signal(c.stopSignal(ctx)); err != nil {
 			return err
 		}
 		timer := time.NewTimer(grace)
@@ -138,8 +134,9 @@ func (c *container) kill(ctx context.Context) error {
 	}
 }
 
-// stopSignal is the container's, the image's, or SIGTERM. An image that has been removed in spite of us says nothing.
-func (c *container) stopSignal(ctx context.Context) (unix.Signal, error) {
+// stopSignal is the container's, the image's, or SIGTERM. An image that has been removed in spite of us says nothing, and one
+// that names what is no signal does not keep its container from being stopped.
+func (c *container) stopSignal(ctx context.Context) unix.Signal {
 	name := c.config().StopSignal
 	if name == "" {
 		if img, err := c.r.cfg.Images.Get(ctx, c.config().ImageID); err == nil {
@@ -147,9 +144,14 @@ func (c *container) stopSignal(ctx context.Context) (unix.Signal, error) {
 		}
 	}
 	if name == "" {
-		return unix.SIGTERM, nil
+		return unix.SIGTERM
 	}
-	return parseSignal(name)
+	sig, err := parseSignal(name)
+	if err != nil {
+		c.r.log.Warn("a container is stopped with SIGTERM", "container", c.id, "err", fmt.Errorf("stop signal: %w", err))
+		return unix.SIGTERM
+	}
+	return sig
 }
 
 // RemoveContainer removes a container, and kills it first if it runs. Its log stays. An ID that is not known is no error.

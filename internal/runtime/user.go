@@ -11,6 +11,8 @@ import (
 
 	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 // accountsLimit bounds /etc/passwd and /etc/group of an image: they are read into memory.
@@ -77,26 +79,29 @@ func whoami(rootfs *os.File, c *ContainerConfig) (identity, error) {
 	return id, nil
 }
 
-// readInside reads a file of an image with every symlink resolved inside of it; nil when there is none.
+// readInside reads a file of an image with every symlink resolved inside of it; nil when there is none. What it is is looked
+// at before it is opened: to open a device node alone can be an act, such as to start the machine's watchdog.
 func readInside(rootfs *os.File, path string) ([]byte, error) {
-	fd, err := unix.Openat2(int(rootfs.Fd()), path, &unix.OpenHow{
-		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	at, err := linux.OpenIn(rootfs, path, unix.O_PATH)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open /%s of the image: %w", path, err)
+		return nil, fmt.Errorf("find /%s of the image: %w", path, err)
 	}
-	f := os.NewFile(uintptr(fd), path)
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
+	defer func() { _ = at.Close() }()
+	info, err := at.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("open /%s of the image: %w", path, err)
+		return nil, fmt.Errorf("look at /%s of the image: %w", path, err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > accountsLimit {
 		return nil, fmt.Errorf("/%s of the image is not a file of at most %d bytes", path, accountsLimit)
 	}
+	f, err := linux.OpenIn(rootfs, path, unix.O_RDONLY|unix.O_NONBLOCK) // nobody changes an image's file in between
+	if err != nil {
+		return nil, fmt.Errorf("open /%s of the image: %w", path, err)
+	}
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, accountsLimit))
 	if err != nil {
 		return nil, fmt.Errorf("read /%s of the image: %w", path, err)
