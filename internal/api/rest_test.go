@@ -40,6 +40,15 @@ func TestCreate(t *testing.T) {
 }
 
 // TestCreateWipes: what only the server says, a client says in vain; a status as well.
+func TestPrivileged(t *testing.T) {
+	h := newHull(t)
+	body := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[` +
+		`{"name":"a","image":"toolbox","securityContext":{"privileged":true}}]}}`
+	if p := want[corev1.Pod](h, 201, "POST", podsPath, body); !*p.Spec.Containers[0].SecurityContext.Privileged {
+		t.Errorf("security context: %+v", p.Spec.Containers[0].SecurityContext)
+	}
+}
+
 func TestCreateWipes(t *testing.T) {
 	h := newHull(t)
 	p := want[corev1.Pod](h, 201, "POST", podsPath, `{"apiVersion":"v1","kind":"Pod",

@@ -20,6 +20,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core"
 	"k8s.io/kubernetes/pkg/apis/core/helper/qos"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/capabilities"
 
 	"github.com/hull-pods/hull/internal/api/supported"
 	"github.com/hull-pods/hull/internal/store"
@@ -34,6 +35,7 @@ type pods struct {
 
 // Pods is the strategy of Pods on a host of that name.
 func Pods(scheme *runtime.Scheme, node string) *Strategy {
+	capabilities.Setup(true, 0) // a validation that is not told so refuses privileged containers
 	p := pods{scheme: scheme, check: supported.New(), node: node}
 	return &Strategy{
 		Resource: "pods", Singular: "pod", Kind: corev1.SchemeGroupVersion.WithKind("Pod"),
