@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"net/url"
@@ -119,4 +120,27 @@ func column(t testing.TB, h *live.Hull, pod, name string) string {
 		t.Fatalf("no column %s in %q", name, lines)
 	}
 	return strings.Fields(lines[1][at:])[0]
+}
+
+// awaitLog waits for a part, one of several, in a Pod's output.
+func awaitLog(t testing.TB, h *live.Hull, pod string, parts ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	await(t, h, pod, "it has started", func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
+	body, err := h.API.Stream(ctx, client.Request{Path: podsPath + "/" + pod + "/log", Query: url.Values{"follow": {"true"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = body.Close() }()
+	var seen strings.Builder
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		seen.WriteString(lines.Text() + "\n")
+		if slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(lines.Text(), p) }) {
+			return
+		}
+	}
+	t.Fatalf("pod %s never says %q; it says:\n%s", pod, parts, seen.String())
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -184,6 +185,21 @@ func (w watched) kill() {
 		w.t.Fatalf("kill process %d: %v", w.pid, err)
 	}
 	w.end()
+}
+
+// nothingRemains fails the test if anything is left of Pods that were removed. The kernel takes a network namespace down in its
+// own time, so it is looked again and again, but not for ever.
+func nothingRemains(t testing.TB, h *live.Hull) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	left := h.Remains()
+	for len(left) > 0 && ctx.Err() == nil {
+		left = h.Remains()
+	}
+	if len(left) > 0 {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
 }
 
 // files lists what there is below a directory.
