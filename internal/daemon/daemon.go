@@ -63,6 +63,7 @@ func run(ctx context.Context, cfg *config, log *slog.Logger) (err error) {
 	d := &daemon{cfg: cfg, log: log, started: time.Now(), stop: stop}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.open(ctx); err != nil {
+		d.purge.Store(d.unused(ctx))
 		return err
 	}
 	return d.serve(ctx)
@@ -74,6 +75,15 @@ func (d *daemon) close() error {
 		errs = append(errs, d.closers[i]())
 	}
 	return errors.Join(errs...)
+}
+
+// unused tells whether no Pod has anything of what was made for all of them.
+func (d *daemon) unused(ctx context.Context) bool {
+	if d.network == nil {
+		return false
+	}
+	owners, err := d.network.List(ctx)
+	return err == nil && len(owners) == 0
 }
 
 // then registers a piece that was opened, to be closed in its turn.
