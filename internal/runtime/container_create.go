@@ -125,9 +125,10 @@ func (c *container) makeUpper(_ context.Context, back *undo.Stack) error {
 	return os.Chmod(filepath.Join(dir, "upper"), 0o755)
 }
 
-// removeUpper removes the writable layer. The container is gone, so nobody races; its symlinks are not followed.
+// removeUpper removes the writable layer, in which the container may have made anything: a tree that is deeper than we may
+// have descriptors, too.
 func (c *container) removeUpper() error {
-	return os.RemoveAll(c.r.dir.upper(c.id))
+	return linux.RemoveTree(c.r.dir.upper(c.id))
 }
 
 // prepare mounts the root file system on a descriptor, finds the user in it, and makes the spec.

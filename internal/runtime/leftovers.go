@@ -153,7 +153,7 @@ func (r *Runtime) leftDirectories(context.Context) ([]Leftover, error) {
 				if err != nil && err != unix.EINVAL && err != unix.ENOENT {
 					return err
 				}
-				return os.RemoveAll(dir)
+				return linux.RemoveTree(dir)
 			}})
 		}
 	}

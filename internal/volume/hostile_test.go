@@ -145,7 +145,7 @@ func TestRemoveHostile(t *testing.T) {
 	must(unix.Mkfifo(filepath.Join(root, "fifo"), 0o600))
 	must(os.MkdirAll(filepath.Join(root, "locked", "in"), 0o700))
 	must(os.Chmod(filepath.Join(root, "locked"), 0))
-	for i := range 3 * chunk {
+	for i := range 3 * namesAtOnce {
 		must(os.WriteFile(filepath.Join(root, fmt.Sprintf("wide-%d", i)), nil, 0o600))
 	}
 	deep(t, root, 3000)

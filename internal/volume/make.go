@@ -54,7 +54,7 @@ func (m *maker) dir(base, path string) error {
 			return err
 		}
 	}
-	if err := m.back.Push(fpDir, "remove "+path, func(context.Context) error { return removeTree(path) }); err != nil {
+	if err := m.back.Push(fpDir, "remove "+path, func(context.Context) error { return linux.RemoveTree(path) }); err != nil {
 		return err
 	}
 	return os.Mkdir(path, 0o711)
@@ -72,7 +72,7 @@ func (m *maker) leaf(base, path string, pod *v1.Pod) error {
 	}
 	unfinished := filepath.Join(filepath.Dir(path), ".new-"+filepath.Base(path))
 	if err := m.back.Push(fpLeaf, "remove "+path, func(context.Context) error {
-		return errors.Join(removeTree(unfinished), removeTree(path))
+		return errors.Join(linux.RemoveTree(unfinished), linux.RemoveTree(path))
 	}); err != nil {
 		return err
 	}

@@ -43,6 +43,9 @@ func (v *Volumes) Exceeded(ctx context.Context, pod *v1.Pod) (string, error) {
 // maxDepth is how deep a tree is measured. What is built deeper than that is built to hide something, and counts as too much.
 const maxDepth = 512
 
+// namesAtOnce is how many names are read of a directory at a time.
+const namesAtOnce = 1024
+
 // usage is how many bytes of disk a tree takes, each file once. Containers change it meanwhile: every directory is opened
 // from the one above it, no symlink is followed and no mount entered.
 func usage(ctx context.Context, path string) (int64, error) {
@@ -75,7 +78,7 @@ func (m *measure) dir(d *os.File, depth int) error {
 		if err := m.ctx.Err(); err != nil {
 			return err
 		}
-		names, err := d.Readdirnames(chunk)
+		names, err := d.Readdirnames(namesAtOnce)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
