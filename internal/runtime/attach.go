@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/containerd/errdefs"
 
@@ -42,8 +43,10 @@ func (c *container) attach(ctx context.Context, st Streams) error {
 	}
 	if cfg.TTY && st.Resize != nil && stdin != nil {
 		stop := make(chan struct{})
+		var resizing sync.WaitGroup
+		resizing.Go(func() { resize(stdin, st.Resize, stop) })
+		defer resizing.Wait()
 		defer close(stop)
-		go resize(stdin, st.Resize, stop)
 	}
 	return w.Attach(ctx, st.Stdout, st.Stderr)
 }

@@ -185,7 +185,8 @@ func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
 	}
 	fds = fds[:ends]
 	if err := c.openLog(fds); err != nil {
-		c.r.logStalled(c, err) // hulld is there for the others; this one's output waits for the next
+		c.r.log.Error("a container's log cannot be opened; its output waits for the next hulld", "container", c.id, "err", err)
+		c.r.logStalled(c, err)
 	}
 	if k.Exit != nil {
 		return nil

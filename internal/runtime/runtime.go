@@ -111,14 +111,11 @@ func (r *Runtime) native() starter.Starter { return r.cfg.Starters[""] }
 // starterOf is the starter that a sandbox's handler names; RunSandbox has checked that there is one.
 func (r *Runtime) starterOf(s *sandbox) starter.Starter { return r.cfg.Starters[s.config().Handler] }
 
-// logStalled says that a container's output waits, or goes on.
+// logStalled tells that a container's output waits; why, and that it goes on, is in the log already.
 func (r *Runtime) logStalled(c *container, err error) {
 	if err != nil {
-		r.log.Error("a container's output waits for its log", "container", c.id, "err", err)
 		r.emit(c.in.config().Owner, Event{Type: LogStalled, SandboxID: c.in.id, ContainerID: c.id})
-		return
 	}
-	r.log.Info("a container's output goes on", "container", c.id)
 }
 
 // dispatch hands every exit that the keeper reports to the noun whose process it was.
