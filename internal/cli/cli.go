@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hull-pods/hull/internal/client"
+	"github.com/hull-pods/hull/internal/ui"
 )
 
 // Exit codes of hull itself; a command that runs a container's command passes that one's code on.
@@ -79,7 +80,7 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 		if !errors.As(err, &status) && exit == nil {
 			text = "error: " + text
 		}
-		_, _ = fmt.Fprintln(errw, text)
+		_, _ = fmt.Fprintln(errw, ui.Printable(text))
 	}
 	return code
 }
@@ -142,5 +143,9 @@ func (a *app) podPath(name string) string {
 	return p
 }
 
-func (a *app) printf(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format, args...) }
-func (a *app) warnf(format string, args ...any)  { _, _ = fmt.Fprintf(a.err, format, args...) }
+func (a *app) printf(format string, args ...any) {
+	_, _ = io.WriteString(a.out, ui.Printable(fmt.Sprintf(format, args...)))
+}
+func (a *app) warnf(format string, args ...any) {
+	_, _ = io.WriteString(a.err, ui.Printable(fmt.Sprintf(format, args...)))
+}

@@ -66,7 +66,8 @@ func newDescription(w io.Writer) *description {
 
 // write takes cells that tabs end, as tabwriter does.
 func (d *description) write(level int, format string, args ...any) {
-	_, _ = fmt.Fprintf(d.tab, strings.Repeat("  ", level)+format+"\n", args...) // Flush tells
+	text := fmt.Sprintf(strings.Repeat("  ", level)+format+"\n", args...)
+	_, _ = io.WriteString(d.tab, ui.Printable(text)) // Flush tells
 }
 
 // list writes values under each other, beside their label.

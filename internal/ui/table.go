@@ -98,7 +98,7 @@ func cell(v any) string {
 	case nil:
 		return "<none>"
 	case string:
-		return v
+		return Printable(v)
 	case float64:
 		return fmt.Sprintf("%.0f", v)
 	default:
