@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -86,7 +87,7 @@ func (w *worker) container(ctx context.Context, c *runtime.ContainerStatus) plan
 	out := plan.Container{
 		ID: c.ID, SandboxID: c.SandboxID, Name: c.Config.Name, Attempt: c.Config.Attempt, Backoff: notes.Backoff,
 		CreatedAt: c.CreatedAt, StartedAt: c.StartedAt, FinishedAt: c.EndedAt,
-		ExitCode: c.ExitCode, Reason: c.Reason, Message: c.Message,
+		ExitCode: c.ExitCode, Reason: c.Reason, Message: bounded(c.Message),
 		Image: c.Config.Image, ImageName: notes.ImageName, ImageRef: notes.ImageRef,
 	}
 	switch c.State {
@@ -105,6 +106,16 @@ func (w *worker) container(ctx context.Context, c *runtime.ContainerStatus) plan
 		out.State = plan.Unknown
 	}
 	return out
+}
+
+// errorBytes bounds an error that is written into a status: it may quote what an image says, and that can be megabytes.
+const errorBytes = 4096
+
+func bounded(message string) string {
+	if len(message) <= errorBytes {
+		return message
+	}
+	return strings.ToValidUTF8(message[:errorBytes-3], "") + "..."
 }
 
 // The kubelet's bounds of a message that is taken from a log.

@@ -30,7 +30,7 @@ type startFailure struct {
 }
 
 func fail(reason string, err error) *startFailure {
-	return &startFailure{reason: reason, message: err.Error()}
+	return &startFailure{reason: reason, message: bounded(err.Error())}
 }
 
 func (j *job) event(kind, reason, message string) {

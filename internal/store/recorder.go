@@ -21,6 +21,7 @@ type Recorder struct {
 
 const (
 	combinedPrefix = "(combined from similar events): "
+	messageLimit   = 1024             // bytes of a message, as in events.k8s.io
 	similarLimit   = 10               // different messages of one reason about one object …
 	similarWithin  = 10 * time.Minute // … within that long, before they are combined
 )
@@ -40,6 +41,9 @@ func Ref(pod *corev1.Pod, fieldPath string) corev1.ObjectReference {
 
 // Event records one happening. kind is corev1.EventTypeNormal or EventTypeWarning.
 func (r *Recorder) Event(about corev1.ObjectReference, kind, reason, message string) {
+	if len(message) > messageLimit {
+		message = strings.ToValidUTF8(message[:messageLimit-3], "") + "..."
+	}
 	similar := r.similar(about, kind, reason)
 	for _, ev := range similar {
 		if ev.Message == message && r.again(ev, message) {

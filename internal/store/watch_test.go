@@ -223,6 +223,19 @@ func TestSimilarEvents(t *testing.T) {
 	}
 }
 
+// TestLongEvent: what an image or a registry says into an error does not fill the store.
+func TestLongEvent(t *testing.T) {
+	s := fresh(t)
+	web := mustCreate(t, s, pod("default", "web")).(*corev1.Pod)
+	for range 2 {
+		s.Recorder("kubelet", "host").Event(Ref(web, ""), corev1.EventTypeWarning, "Failed", strings.Repeat("ä", 1<<20))
+	}
+	events := allEvents(t, s)
+	if len(events) != 1 || events[0].Count != 2 || events[0].Message != strings.Repeat("ä", messageLimit/2-2)+"..." {
+		t.Errorf("%d events, the first has %d bytes, count %d", len(events), len(events[0].Message), events[0].Count)
+	}
+}
+
 func TestEventLimit(t *testing.T) {
 	s := fresh(t)
 	r := s.Recorder("kubelet", "host")
