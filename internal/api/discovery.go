@@ -27,8 +27,8 @@ type discovery struct{ *Server }
 func (s discovery) version(w http.ResponseWriter, r *http.Request) error {
 	v := s.cfg.Version
 	s.write(w, r, http.StatusOK, version.Info{
-		Major: kubeMajor, Minor: kubeMinor, GitVersion: kubeVersion + "+hull." + v.Hull, GitCommit: v.GitCommit, GitTreeState: "clean",
-		BuildDate: v.BuildDate, GoVersion: goruntime.Version(), Compiler: goruntime.Compiler, Platform: goruntime.GOOS + "/" + goruntime.GOARCH,
+		Major: kubeMajor, Minor: kubeMinor, GitVersion: kubeVersion + "+hull." + v.Hull, GitTreeState: "clean",
+		GoVersion: goruntime.Version(), Compiler: goruntime.Compiler, Platform: goruntime.GOOS + "/" + goruntime.GOARCH,
 	})
 	return nil
 }

@@ -32,9 +32,7 @@ type Config struct {
 
 // Version is what /version says.
 type Version struct {
-	Hull      string // "0.1.0"
-	GitCommit string
-	BuildDate string
+	Hull string // "0.1.0"
 }
 
 // Server answers requests. It is an http.Handler; [Server.Serve] runs it on a listener.

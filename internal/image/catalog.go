@@ -202,13 +202,6 @@ func (s *Store) Release(_ context.Context, holder string) error {
 	return nil
 }
 
-// Holders lists who holds an image.
-func (s *Store) Holders(context.Context) ([]string, error) {
-	s.present.mu.RLock()
-	defer s.present.mu.RUnlock()
-	return slices.Sorted(maps.Keys(s.present.holders)), nil
-}
-
 // holdersOf lists who holds this image. The caller has mu.
 func (c *catalog) holdersOf(id string) []string {
 	var names []string

@@ -150,7 +150,7 @@ func TestRemove(t *testing.T) {
 	if err := f.Release(ctx, "someone"); err != nil {
 		t.Error(err)
 	}
-	if h, _ := f.Holders(ctx); !slices.Equal(h, []string{"another"}) {
+	if h := f.present.holdersOf(got.ID); !slices.Equal(h, []string{"another"}) {
 		t.Errorf("holders %v", h)
 	}
 

@@ -36,15 +36,10 @@ func PTYPeer(master *os.File) (*os.File, error) {
 }
 
 // IsDevPTS tells whether f is in a devpts file system.
-func IsDevPTS(f *os.File) (bool, error) { return isFS(f, unix.DEVPTS_SUPER_MAGIC) }
-
-// IsProcFS tells whether f is in a procfs.
-func IsProcFS(f *os.File) (bool, error) { return isFS(f, unix.PROC_SUPER_MAGIC) }
-
-func isFS(f *os.File, magic int64) (bool, error) {
+func IsDevPTS(f *os.File) (bool, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
 		return false, fmt.Errorf("stat file system of %s: %w", f.Name(), err)
 	}
-	return int64(st.Type) == magic, nil
+	return int64(st.Type) == unix.DEVPTS_SUPER_MAGIC, nil
 }

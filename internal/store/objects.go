@@ -184,13 +184,6 @@ func (s *Store) List(resource, namespace string, match func(Object) bool) ([]Obj
 	return t.list(namespace, match), s.version, nil
 }
 
-// Pending is the Commit of an object as it is now: done at once if it is on disk.
-func (s *Store) Pending(key Key) Commit {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pending(key, false)
-}
-
 func (s *Store) table(resource string) (*table, error) {
 	if t := s.tables[resource]; t != nil {
 		return t, nil

@@ -61,11 +61,6 @@ func (r *Recorder) Event(about corev1.ObjectReference, kind, reason, message str
 	r.first(about, kind, reason, message)
 }
 
-// Eventf is Event with a format.
-func (r *Recorder) Eventf(about corev1.ObjectReference, kind, reason, format string, args ...any) {
-	r.Event(about, kind, reason, fmt.Sprintf(format, args...))
-}
-
 // similar is the recent Events about the same thing with the same reason, the newest first.
 func (r *Recorder) similar(about corev1.ObjectReference, kind, reason string) []*corev1.Event {
 	var events []*corev1.Event

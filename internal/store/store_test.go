@@ -335,7 +335,10 @@ func TestCommitFails(t *testing.T) {
 	if _, err := s.Get(Key{"pods", "default", "web"}); err != nil {
 		t.Errorf("the object is not there: %v", err)
 	}
-	if err := s.Pending(Key{"pods", "default", "web"}).Wait(t.Context()); err != nil {
+	s.mu.Lock()
+	commit = s.pending(Key{"pods", "default", "web"}, false)
+	s.mu.Unlock()
+	if err := commit.Wait(t.Context()); err != nil {
 		t.Errorf("second try: %v", err)
 	}
 	if err := s.Close(); err != nil {

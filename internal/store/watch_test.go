@@ -192,7 +192,7 @@ func TestEvents(t *testing.T) {
 			r.Event(Ref(web, "spec.containers{a}"), corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container")
 			time.Sleep(time.Second)
 		}
-		r.Eventf(Ref(web, "spec.containers{b}"), corev1.EventTypeWarning, "BackOff", "Back-off restarting failed %s", "container")
+		r.Event(Ref(web, "spec.containers{b}"), corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container")
 		events := allEvents(t, s)
 		if len(events) != 2 || events[0].Count != 3 || events[0].LastTimestamp.Sub(events[0].FirstTimestamp.Time) != 2*time.Second || events[1].Count != 1 {
 			t.Errorf("events: %v", events)
@@ -214,7 +214,7 @@ func TestSimilarEvents(t *testing.T) {
 	r := s.Recorder("kubelet", "host")
 	web := mustCreate(t, s, pod("default", "web")).(*corev1.Pod)
 	for i := range 100 {
-		r.Eventf(Ref(web, ""), corev1.EventTypeWarning, "Failed", "try %d", i)
+		r.Event(Ref(web, ""), corev1.EventTypeWarning, "Failed", fmt.Sprintf("try %d", i))
 	}
 	events := allEvents(t, s)
 	last := events[len(events)-1]

@@ -161,7 +161,6 @@ type Info struct {
 	Images      int               `json:"images"`
 	IPv4        string            `json:"ipv4,omitempty"` // the pool
 	IPv6        string            `json:"ipv6,omitempty"`
-	Features    map[string]string `json:"features,omitempty"` // of the kernel: "yes", or why not
 	MemoryBytes int64             `json:"memoryBytes,omitempty"`
 }
 
