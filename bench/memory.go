@@ -47,10 +47,10 @@ func (b *bench) memory(ctx context.Context) error {
 	return h.stop()
 }
 
-// settle gives the kernel time to free what it frees behind everybody's back.
+// settle gives the kernel time to free what it frees behind everybody's back, and hulld to see that a burst is over.
 func settle(ctx context.Context) error {
 	select {
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(2500 * time.Millisecond):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
