@@ -3,12 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
@@ -136,7 +134,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if err := d.openRuntime(ctx); err != nil {
 		return err
 	}
-	return d.openAPI()
+	return d.openAPI(ctx)
 }
 
 // closeOpened registers those of the pieces made side by side that came to be.
@@ -228,7 +226,7 @@ func memoryCapacity() int64 {
 	return int64(info.Totalram) * int64(info.Unit)
 }
 
-func (d *daemon) openAPI() (err error) {
+func (d *daemon) openAPI(ctx context.Context) (err error) {
 	d.api, err = api.New(api.Config{
 		Store: d.objects, Node: d.cfg.nodeName, Version: api.Version{Hull: d.cfg.version},
 		Runtime: containers{d.runtime}, Images: d.images, System: system{d}, Sandboxes: sandboxes{d}, Log: d.log,
@@ -236,25 +234,8 @@ func (d *daemon) openAPI() (err error) {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(d.cfg.state, "hull.sock")
-	// The keeper lets one hulld at a time live, so a socket that is there is a dead one's.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	old := unix.Umask(0o117)
-	d.socket, err = net.Listen("unix", path)
-	unix.Umask(old)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", path, err)
-	}
-	if g, err := user.LookupGroup("hull"); err == nil {
-		gid, err := strconv.Atoi(g.Gid)
-		if err != nil {
-			return fmt.Errorf("group hull has ID %q: %w", g.Gid, err)
-		}
-		return os.Chown(path, 0, gid)
-	}
-	return nil
+	d.socket, err = listen(ctx, filepath.Join(d.cfg.state, "hull.sock"))
+	return err
 }
 
 // serve runs until somebody stops it, or the keeper dies: without it exits go unseen, and the next hulld must find out

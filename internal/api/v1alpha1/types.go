@@ -146,22 +146,22 @@ type VolumeMount struct {
 // Info says what this Hull is and where it has its things.
 type Info struct {
 	Meta
-	HullVersion string            `json:"version"`
-	Node        string            `json:"node"`
-	Instance    string            `json:"instance"`
-	Root        string            `json:"root"`
-	State       string            `json:"state"`
-	PID         int               `json:"pid"`
-	KeeperPID   int               `json:"keeperPID,omitempty"`
-	StartedAt   time.Time         `json:"startedAt"`
-	Kernel      string            `json:"kernel,omitempty"`
-	Cgroups     string            `json:"cgroups,omitempty"` // v1, v2 or hybrid
-	Pods        int               `json:"pods"`
-	Containers  int               `json:"containers"`
-	Images      int               `json:"images"`
-	IPv4        string            `json:"ipv4,omitempty"` // the pool
-	IPv6        string            `json:"ipv6,omitempty"`
-	MemoryBytes int64             `json:"memoryBytes,omitempty"`
+	HullVersion string    `json:"version"`
+	Node        string    `json:"node"`
+	Instance    string    `json:"instance"`
+	Root        string    `json:"root"`
+	State       string    `json:"state"`
+	PID         int       `json:"pid"`
+	KeeperPID   int       `json:"keeperPID,omitempty"`
+	StartedAt   time.Time `json:"startedAt"`
+	Kernel      string    `json:"kernel,omitempty"`
+	Cgroups     string    `json:"cgroups,omitempty"` // v1, v2 or hybrid
+	Pods        int       `json:"pods"`
+	Containers  int       `json:"containers"`
+	Images      int       `json:"images"`
+	IPv4        string    `json:"ipv4,omitempty"` // the pool
+	IPv6        string    `json:"ipv6,omitempty"`
+	MemoryBytes int64     `json:"memoryBytes,omitempty"`
 }
 
 // CheckReport is what a check found.
