@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -87,8 +88,16 @@ func (s system) Check(ctx context.Context, repair bool) ([]v1alpha1.Finding, err
 	return found, nil
 }
 
+// settleLimit is how long a stop waits for Pods that have left the store, and not yet the kernel.
+const settleLimit = time.Minute
+
 // Stop begins the end of hulld. No Pod runs any more: what this Hull has made for all of them goes too.
 func (s system) Stop(ctx context.Context) error {
+	settling, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	if err := s.d.pods.Settle(settling); err != nil {
+		return err
+	}
 	s.d.purge.Store(true)
 	s.d.stop(errStopped)
 	return nil

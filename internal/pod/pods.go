@@ -239,6 +239,7 @@ func (p *Pods) happened(ev runtime.Event) {
 // newWorker is called with p.mu held.
 func (p *Pods) newWorker(ctx context.Context, pod *v1.Pod, sandboxes []runtime.SandboxStatus, orphan bool) *worker {
 	w := newWorker(p, pod, sandboxes)
+	w.ended = make(chan struct{})
 	w.seen.Orphan = orphan
 	p.workers[pod.UID] = w
 	for _, s := range sandboxes {
@@ -246,6 +247,7 @@ func (p *Pods) newWorker(ctx context.Context, pod *v1.Pod, sandboxes []runtime.S
 	}
 	p.work.Go(func() {
 		w.run(ctx)
+		defer close(w.ended)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.workers, pod.UID)

@@ -37,6 +37,7 @@ type worker struct {
 	volumes   int  // failures in a row to make the volumes
 	finished  bool // everything is removed, and the object is told to go
 	over      bool // nothing is left to do for this worker
+	ended     chan struct{}
 }
 
 // flight is an action that is under way.
