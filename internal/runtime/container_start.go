@@ -52,19 +52,18 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	if err == nil {
 		err = c.start(ctx)
 	}
+	if err != nil {
+		// Before the end of the process, which may wait already, is looked at: it takes the container for one that ran.
+		err = c.startFailed(fmt.Errorf("start %s: %w", c, err))
+	}
 	c.mu.Lock()
 	c.starting = false
-	c.mu.Unlock()
-	close(c.started)
-	c.mu.Lock()
 	c.ready.close()
 	c.ready = nil
 	c.spec = nil // as large as all else that is kept of a container: respec makes it again
 	c.mu.Unlock()
-	if err != nil {
-		return c.startFailed(fmt.Errorf("start %s: %w", c, err))
-	}
-	return nil
+	close(c.started)
+	return err
 }
 
 // startFailed records a start that came to nothing. All of it has been taken back, but for what is only ours.
@@ -72,6 +71,7 @@ func (c *container) startFailed(cause error) error {
 	cause = errors.Join(cause, c.detach())
 	now := time.Now()
 	err := c.update(func(rec *containerRecord) {
+		c.starting = false
 		st := &rec.Status
 		st.State, st.PID, st.StartedAt, st.EndedAt = ContainerExited, 0, time.Time{}, now
 		st.ExitCode, st.Reason, st.Message = startErrorCode, ReasonStartError, cause.Error()
