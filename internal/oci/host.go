@@ -30,8 +30,8 @@ func HostCapabilities() ([]string, error) {
 	return capabilitySet(uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)).names(), nil
 }
 
-// HostDevices are the device nodes below /dev, for privileged containers: without pseudo-terminals and the directories
-// that are mounts of each container.
+// HostDevices are the device nodes below /dev, for privileged containers: without pseudo-terminals, the device that makes
+// them, which is a link into the container's own, and the directories that are mounts of each container.
 func HostDevices() ([]Device, error) { return devicesBelow("/dev") }
 
 func devicesBelow(root string) ([]Device, error) {
@@ -50,7 +50,7 @@ func devicesBelow(root string) ([]Device, error) {
 			}
 			return nil
 		}
-		if entry.Type()&fs.ModeDevice == 0 || entry.Name() == "console" {
+		if entry.Type()&fs.ModeDevice == 0 || entry.Name() == "console" || path == filepath.Join(root, "ptmx") {
 			return nil
 		}
 		d, err := deviceAt(path)

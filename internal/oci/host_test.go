@@ -129,6 +129,7 @@ func TestHostDevices(t *testing.T) {
 		{"net/tun", unix.S_IFCHR | 0o660, unix.Mkdev(10, 200)},
 		{"vda", unix.S_IFBLK | 0o600, unix.Mkdev(254, 0)},
 		{"console", unix.S_IFCHR | 0o600, unix.Mkdev(5, 1)},
+		{"ptmx", unix.S_IFCHR | 0o666, unix.Mkdev(5, 2)},
 		{"pts/0", unix.S_IFCHR | 0o600, unix.Mkdev(136, 0)},
 		{"fifo", unix.S_IFIFO | 0o600, 0},
 	} {
