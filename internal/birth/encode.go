@@ -41,8 +41,12 @@ func (p *Program) Encode(arch linux.Arch) ([]byte, error) {
 		return nil, err
 	}
 	e := &encoder{
-		p:         p,
-		image:     image{arch: arch, control: controlSize(len(p.fds))},
+		p: p,
+		image: image{
+			arch: arch, control: controlSize(len(p.fds)),
+			data: make([]byte, 0, usualData), steps: make([]wireStep, 0, len(p.steps)*5/4), // with the copies between them
+		},
+		results:   make([]int, 0, len(p.steps)),
 		variables: map[*Variable]int{}, buffers: map[*Buffer]int{}, reserved: map[Arg]int{}, shared: map[shared]int{},
 	}
 	starts := make([]int, 0, len(p.steps)+1) // of each step: its first wire step
@@ -63,6 +67,9 @@ func (p *Program) Encode(arch linux.Arch) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// usualData is room for the data of a container's birth.
+const usualData = 8 << 10
 
 // step lays out one step, after the copies that its structures need.
 func (e *encoder) step(i int, arch linux.Arch) error {
