@@ -112,12 +112,13 @@ func (a *app) imagePull() *cobra.Command {
 }
 
 // pull pulls an image, or joins the pull of it that is under way, and shows how far it is.
-func pull(ctx context.Context, c *client.Client, name string, bars *ui.Bars) (*v1alpha1.Image, error) {
+func pull(ctx context.Context, c *client.Client, name string, bars *ui.Bars) (image *v1alpha1.Image, err error) {
 	body, err := c.Stream(ctx, client.Request{Method: "POST", Path: own("pull"), Body: v1alpha1.PullRequest{Image: name}})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = body.Close() }()
+	defer func() { bars.End(name, err == nil) }()
 	lines := json.NewDecoder(body)
 	for {
 		var e v1alpha1.PullEvent
@@ -133,14 +134,10 @@ func pull(ctx context.Context, c *client.Client, name string, bars *ui.Bars) (*v
 			return e.Image, nil
 		case e.Progress != nil:
 			layers := make([]ui.Layer, len(e.Progress.Layers))
-			here := true
 			for i, l := range e.Progress.Layers {
 				layers[i] = ui.Layer(l)
-				here = here && l.State == "Done"
 			}
-			if !here {
-				bars.Layers(name, layers)
-			}
+			bars.Layers(name, layers)
 		}
 	}
 }

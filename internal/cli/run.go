@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,8 @@ func (a *app) run(ctx context.Context, paths []string, detach bool) error {
 	if err != nil {
 		return err
 	}
-	r := &runner{app: a, client: c, detach: detach, pods: map[string]*followed{}, lines: ui.NewPrefixer(a.out), bars: ui.NewBars(a.err)}
+	r := &runner{app: a, client: c, detach: detach, pods: map[string]*followed{}, bars: ui.NewBars(a.err)}
+	r.lines = ui.NewPrefixer(r.bars.Over(a.out))
 	defer r.bars.Close()
 	for _, m := range manifests {
 		done, err := a.apply(ctx, c, m, false)
@@ -78,6 +80,11 @@ type runner struct {
 	lines  *ui.Prefixer
 	bars   *ui.Bars
 	work   errgroup.Group // followers of logs and pulls
+}
+
+// warnf is app's, above the bars of pulls.
+func (r *runner) warnf(format string, args ...any) {
+	_, _ = io.WriteString(r.bars.Over(r.err), ui.Printable(fmt.Sprintf(format, args...)))
 }
 
 func (r *runner) add(p applied) {

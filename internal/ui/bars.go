@@ -3,7 +3,9 @@ package ui
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,14 +22,15 @@ type Layer struct {
 	Size   int64  `json:"size"`
 }
 
-// Bars shows pulls: a bar for each layer on a terminal, plain lines elsewhere.
+// Bars shows pulls: a bar for each layer on a terminal, plain lines elsewhere. What else goes to the terminal meanwhile goes
+// through Over, and appears above the bars.
 type Bars struct {
 	out      io.Writer
 	terminal bool
 
 	mu   sync.Mutex
-	all  *mpb.Progress
-	bars map[string]*layerBar
+	all  *mpb.Progress                   // while a pull is shown
+	bars map[string]map[string]*layerBar // by image and digest, of pulls that are shown
 	said map[string]string
 }
 
@@ -40,14 +43,17 @@ type layerBar struct {
 // NewBars writes to out, which is looked at for being a terminal.
 func NewBars(out io.Writer) *Bars {
 	f, ok := out.(*os.File)
-	return &Bars{out: out, terminal: ok && term.IsTerminal(int(f.Fd())), bars: map[string]*layerBar{}, said: map[string]string{}}
+	return &Bars{out: out, terminal: ok && term.IsTerminal(int(f.Fd())), bars: map[string]map[string]*layerBar{}, said: map[string]string{}}
 }
 
-// Layers shows the state of one image's layers.
+// Layers shows the state of one image's layers. Nothing is said of an image all of whose layers are here already.
 func (b *Bars) Layers(image string, layers []Layer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.said[image] == "" {
+		if !slices.ContainsFunc(layers, func(l Layer) bool { return l.State != "Done" }) {
+			return
+		}
 		b.said[image] = "pulling"
 		b.line("pulling %s", image)
 	}
@@ -60,6 +66,34 @@ func (b *Bars) Layers(image string, layers []Layer) {
 	}
 }
 
+// End says that an image's pull has ended, well or not. Its bars stay on the screen, and are not drawn again.
+func (b *Bars) End(image string, well bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, bar := range b.bars[image] {
+		if well {
+			bar.word.Store("Done")
+			bar.SetTotal(-1, true)
+		}
+		bar.Abort(false)
+	}
+	delete(b.bars, image)
+	if b.all != nil && len(b.bars) == 0 {
+		b.all.Wait()
+		b.all = nil
+	}
+}
+
+// Close ends whatever is shown.
+func (b *Bars) Close() {
+	b.mu.Lock()
+	images := slices.Collect(maps.Keys(b.bars))
+	b.mu.Unlock()
+	for _, image := range images {
+		b.End(image, false)
+	}
+}
+
 // line prints a sentence, above the bars if there are any.
 func (b *Bars) line(format string, args ...any) {
 	w := b.out
@@ -69,18 +103,27 @@ func (b *Bars) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format+"\n", args...)
 }
 
-// Close leaves the bars as they are.
-func (b *Bars) Close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.all == nil {
-		return
+// Over is w for whole lines, which go above the bars while there are any and w is a terminal too.
+func (b *Bars) Over(w io.Writer) io.Writer {
+	f, ok := w.(*os.File)
+	if !b.terminal || !ok || !term.IsTerminal(int(f.Fd())) {
+		return w
 	}
-	for _, bar := range b.bars {
-		bar.Abort(false)
+	return over{b, w}
+}
+
+type over struct {
+	b *Bars
+	w io.Writer
+}
+
+func (o over) Write(p []byte) (int, error) {
+	o.b.mu.Lock()
+	defer o.b.mu.Unlock()
+	if o.b.all != nil {
+		return o.b.all.Write(p)
 	}
-	b.all.Wait()
-	b.all = nil
+	return o.w.Write(p)
 }
 
 const (
@@ -99,8 +142,10 @@ func (b *Bars) draw(image string, l Layer) {
 	if b.all == nil {
 		b.all = mpb.New(mpb.WithOutput(b.out), mpb.WithWidth(barWidth))
 	}
-	key := image + l.Digest
-	bar := b.bars[key]
+	if b.bars[image] == nil {
+		b.bars[image] = map[string]*layerBar{}
+	}
+	bar := b.bars[image][l.Digest]
 	if bar == nil {
 		bar = &layerBar{}
 		bar.word.Store(l.State)
@@ -109,7 +154,7 @@ func (b *Bars) draw(image string, l Layer) {
 				return fmt.Sprintf("%-12s", bar.word.Load())
 			})),
 			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
-		b.bars[key] = bar
+		b.bars[image][l.Digest] = bar
 	}
 	bar.word.Store(l.State)
 	if l.State == "Done" {
