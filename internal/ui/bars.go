@@ -149,7 +149,8 @@ func (b *Bars) draw(image string, l Layer) {
 	if bar == nil {
 		bar = &layerBar{}
 		bar.word.Store(l.State)
-		bar.Bar = b.all.AddBar(l.Size,
+		// A bar that begins with a total ends by itself when that is reached, and its word would stay what it is then.
+		bar.Bar = b.all.AddBar(0,
 			mpb.PrependDecorators(decor.Name(short(l.Digest)+" "), decor.Any(func(decor.Statistics) string {
 				return fmt.Sprintf("%-12s", bar.word.Load())
 			})),
