@@ -55,25 +55,12 @@ type compiler struct {
 	spec  *oci.Spec
 	facts Facts
 
-	root      birth.Arg
-	mounts    []placed  // what has been mounted so far
 	dev       birth.Arg // the tmpfs on /dev; nil where the container's /dev is not of our making
-	null      birth.Arg // a null device that is mounted in the container's namespace: what masks are cloned from
 	tty       birth.Arg // the process' end of its terminal
-	nulls     int       // null devices asked for as descriptors
-	later     []placed  // file systems that become read-only once all is in them
 	forks     bool      // the program goes on in a child
 	hidden    bool      // others cannot look into the process
 	emptyRoot bool      // the program starts in an empty root
 	userns    bool      // the program runs in a user namespace of the container's
-}
-
-// placed is a mount that the program has made.
-type placed struct {
-	path   string
-	fd     birth.Arg
-	fresh  bool // nobody but the program can have changed what is in it: names in it may be used as they are
-	kernel bool // procfs or sysfs, in which nothing can be made
 }
 
 // Container turns a container's spec into the program by which its process is born. cgroups is how many cgroup files there
@@ -87,7 +74,7 @@ func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 		return nil, err
 	}
 	c := &compiler{p: birth.New("container"), spec: spec, facts: facts, userns: ns.User()}
-	c.root = c.p.FD(FDRootfs)
+	t := &tree{compiler: c, root: c.p.FD(FDRootfs)}
 	b := &Birth{Program: c.p, Flags: ns.First(), Tree: WantsHost(spec)}
 	c.emptyRoot = !b.Tree && !c.userns
 	c.enter(ns, cgroups)
@@ -95,66 +82,19 @@ func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 	if b.Tree {
 		c.call("keep mounts from the host", linux.SysMount, num(0), str("/"), num(0), num(unix.MS_REC|unix.MS_SLAVE))
 	}
-	if err := c.tree(); err != nil {
+	if err := t.make(); err != nil {
 		return nil, err
 	}
 	c.hooks("wait for the hooks of the mounts", TellMounted, hasHooks(spec, beforePivot))
-	c.pivot()
+	t.pivot()
 	c.names(ns)
 	c.hooks("wait for the hooks of the start", TellReady, hasHooks(spec, beforeExec))
 	c.awaitRecord(facts)
-	if err := c.process(spec.Process, ns.lateFork()); err != nil {
+	if err := (process{c}).become(spec.Process, ns.lateFork()); err != nil {
 		return nil, err
 	}
 	b.Forks = c.forks
 	return b, nil
-}
-
-// tree mounts the root and everything in it.
-func (c *compiler) tree() error {
-	at := "/"
-	if c.facts.Attach != "" {
-		at = c.facts.Attach
-	}
-	c.call("attach the root", linux.SysMoveMount, c.root, str(""), num(unix.AT_FDCWD), str(at), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
-	if err := c.allMounts(); err != nil {
-		return err
-	}
-	if err := c.devices(); err != nil {
-		return err
-	}
-	if err := c.console(); err != nil {
-		return err
-	}
-	c.readonlyLater()
-	if err := c.sysctls(c.spec.Linux.Sysctl); err != nil {
-		return err
-	}
-	c.readonlyPaths()
-	c.maskedPaths()
-	return nil
-}
-
-// pivot makes the root the root of the mount namespace. The old one is empty and read-only, which is what hides a directory:
-// it is put on one that is to be hidden. Unmounting it instead takes as long as every processor needs to notice.
-func (c *compiler) pivot() {
-	c.call("enter the root", linux.SysFchdir, c.root)
-	done := c.p.Label()
-	if hidden := c.hiddenByOldRoot(); hidden != "" {
-		c.call("make it the root, and hide "+hidden+" with the old one", linux.SysPivotRoot, str("."), str(Inside(hidden))).
-			On(done, 0).Allow(unix.ENOENT, unix.ENOTDIR, unix.EINVAL)
-	}
-	c.call("make it the root", linux.SysPivotRoot, str("."), str("."))
-	c.call("let go of the old root", linux.SysUmount2, str("."), num(unix.MNT_DETACH))
-	c.p.Mark(done)
-	attr := uint64(0)
-	if c.spec.Root != nil && c.spec.Root.Readonly {
-		attr = unix.MOUNT_ATTR_RDONLY
-	}
-	propagation := propagations[strings.TrimPrefix(c.spec.Linux.RootfsPropagation, "r")]
-	if attr != 0 || propagation != 0 && propagation != unix.MS_PRIVATE {
-		c.setattr("set what the root may", c.root, false, linux.Attributes{Set: attr, Propagation: propagation})
-	}
 }
 
 func (c *compiler) names(ns Namespaces) {
@@ -201,6 +141,31 @@ func (c *compiler) openIn(step string, dir birth.Arg, name string, flags, resolv
 	return c.call(step, linux.SysOpenat2, dir, str(name), how, num(birth.OpenHowSize))
 }
 
+// tries is how often a lookup is made that a rename or a mount elsewhere on the machine can disturb.
+const tries = 8
+
+// openRacing opens a path Inside the root that others may be changing, symlinks and all. The kernel gives up on a ".." in
+// a symlink while anything on the machine is renamed or mounted, so it is tried again. rules, if any, are for other results.
+func (c *compiler) openRacing(step string, root birth.Arg, name string, flags uint64, rules func(birth.Result)) birth.Arg {
+	found := c.p.Variable("found", -1)
+	done := c.p.Label()
+	for i := range tries {
+		r := c.openIn(step, root, name, unix.O_PATH|flags, resolveAny)
+		if rules != nil {
+			rules(r)
+		}
+		if i < tries-1 {
+			r.Allow(unix.EAGAIN)
+		}
+		c.p.Set("note it", found, r)
+		if i < tries-1 {
+			c.call("see whether it is open", linux.SysFcntl, found, num(unix.F_GETFD)).On(done, unix.FD_CLOEXEC).Allow(unix.EBADF)
+		}
+	}
+	c.p.Mark(done)
+	return found
+}
+
 func (c *compiler) setattr(step string, fd birth.Arg, below bool, a linux.Attributes) birth.Result {
 	flags := unix.AT_EMPTY_PATH
 	if below {
@@ -217,6 +182,19 @@ func (c *compiler) attach(step string, mount, at birth.Arg, name string) birth.R
 		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
 	}
 	return c.call(step, linux.SysMoveMount, mount, str(""), at, str(name), num(flags))
+}
+
+func (c *compiler) configure(fs birth.Arg, what string, p linux.Param) {
+	if p.Value == nil {
+		c.call("set "+p.Key+" of "+what, linux.SysFsconfig, fs, num(unix.FSCONFIG_SET_FLAG), str(p.Key))
+		return
+	}
+	c.call("set "+p.Key+" of "+what, linux.SysFsconfig, fs, num(unix.FSCONFIG_SET_STRING), str(p.Key), str(*p.Value))
+}
+
+func (c *compiler) create(fs birth.Arg, what string, attrs int) birth.Arg {
+	c.call("create "+what, linux.SysFsconfig, fs, num(unix.FSCONFIG_CMD_CREATE))
+	return c.call("mount "+what, linux.SysFsmount, fs, num(unix.FSMOUNT_CLOEXEC), num(attrs))
 }
 
 func num[T birth.Integer](v T) birth.Arg { return birth.Value(v) }

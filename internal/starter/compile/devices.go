@@ -20,31 +20,31 @@ var devLinks = []struct{ name, to string }{
 }
 
 // devices fills /dev, unless it is a directory of the host's.
-func (c *compiler) devices() error {
-	dir, fresh := c.dev, true
+func (t *tree) devices() error {
+	dir, fresh := t.dev, true
 	if dir == nil {
-		if _, _, mounted := c.within("dev"); mounted {
+		if _, _, mounted := t.within("dev"); mounted {
 			return nil
 		}
 		fresh = false
-		c.makeEntry(c.root, "dev", "/dev", false)
-		dir = c.openIn("find /dev", c.root, "dev", unix.O_PATH|unix.O_DIRECTORY, resolveLiteral)
+		t.makeEntry(t.root, "dev", "/dev", false)
+		dir = t.openIn("find /dev", t.root, "dev", unix.O_PATH|unix.O_DIRECTORY, resolveLiteral)
 	}
-	for _, d := range DevicesOf(c.spec) {
+	for _, d := range DevicesOf(t.spec) {
 		rest, ok := strings.CutPrefix(Inside(d.Path), "dev/")
 		if !ok {
 			return unsupported("device %s, which is not below /dev", d.Path)
 		}
-		c.device(dir, rest, d, fresh)
+		t.device(dir, rest, d, fresh)
 	}
 	for _, l := range devLinks {
-		r := c.call("link /dev/"+l.name, linux.SysSymlinkat, str(l.to), dir, str(l.name))
+		r := t.call("link /dev/"+l.name, linux.SysSymlinkat, str(l.to), dir, str(l.name))
 		if !fresh {
 			r.Allow(unix.EEXIST)
 		}
 	}
 	if fresh {
-		c.rememberNull(dir)
+		t.rememberNull(dir)
 	}
 	return nil
 }
@@ -72,15 +72,15 @@ func DevicesOf(spec *oci.Spec) []oci.LinuxDevice {
 }
 
 // device makes a node, or, as a user namespace may not, attaches the host's to an empty file.
-func (c *compiler) device(dir birth.Arg, name string, d oci.LinuxDevice, fresh bool) {
+func (t *tree) device(dir birth.Arg, name string, d oci.LinuxDevice, fresh bool) {
 	parents := strings.Split(name, "/")
 	for i := range parents[:len(parents)-1] {
 		sub := strings.Join(parents[:i+1], "/")
-		c.makeEntry(dir, sub, "/dev/"+sub, false)
+		t.makeEntry(dir, sub, "/dev/"+sub, false)
 	}
-	if c.userns && d.Type != "p" {
-		c.makeEntry(dir, name, "/dev/"+name, true)
-		c.attach("attach "+d.Path, c.p.FD(FDDevice(d.Path)), dir, name)
+	if t.userns && d.Type != "p" {
+		t.makeEntry(dir, name, "/dev/"+name, true)
+		t.attach("attach "+d.Path, t.p.FD(FDDevice(d.Path)), dir, name)
 		return
 	}
 	mode := uint32(0o666)
@@ -88,13 +88,13 @@ func (c *compiler) device(dir birth.Arg, name string, d oci.LinuxDevice, fresh b
 		mode = uint32(d.FileMode.Perm())
 	}
 	number := uint32(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))
-	r := c.call("make "+d.Path, linux.SysMknodat, dir, str(name), num(NodeType(d.Type)|mode), num(number))
+	r := t.call("make "+d.Path, linux.SysMknodat, dir, str(name), num(NodeType(d.Type)|mode), num(number))
 	if !fresh {
 		r.Allow(unix.EEXIST)
 	}
 	uid, gid := owner(d.UID), owner(d.GID)
 	if uid != 0 || gid != 0 {
-		c.call("give "+d.Path+" its owner", linux.SysFchownat, dir, str(name), num(uid), num(gid), num(unix.AT_SYMLINK_NOFOLLOW))
+		t.call("give "+d.Path+" its owner", linux.SysFchownat, dir, str(name), num(uid), num(gid), num(unix.AT_SYMLINK_NOFOLLOW))
 	}
 }
 
@@ -117,39 +117,39 @@ func owner(id *uint32) uint32 {
 }
 
 // rememberNull keeps a descriptor of the null device that the program itself has made: masks are copies of its mount.
-func (c *compiler) rememberNull(dir birth.Arg) {
-	if c.userns {
-		c.null = c.p.FD(FDDevice("/dev/null"))
+func (t *tree) rememberNull(dir birth.Arg) {
+	if t.userns {
+		t.null = t.p.FD(FDDevice("/dev/null"))
 		return
 	}
-	c.null = c.openIn("find /dev/null", dir, "null", unix.O_PATH, resolveFresh)
+	t.null = t.openIn("find /dev/null", dir, "null", unix.O_PATH, resolveFresh)
 }
 
 // console makes the process' terminal, in the devpts of the container's own, and shows it as /dev/console. Its ends are
 // never looked up by name: the process' end is opened through the master.
-func (c *compiler) console() error {
-	if !c.spec.Process.Terminal {
+func (t *tree) console() error {
+	if !t.spec.Process.Terminal {
 		return nil
 	}
-	pts := c.placedAt("dev/pts")
+	pts := t.placedAt("dev/pts")
 	if pts == nil {
 		return invalid("a terminal without a mount on /dev/pts")
 	}
 	how := birth.OpenHow(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0, resolveFresh|unix.RESOLVE_NO_XDEV)
-	master := c.call("open a terminal", linux.SysOpenat2, pts, str("ptmx"), how, num(birth.OpenHowSize))
-	c.call("unlock the terminal", linux.SysIoctl, master, num(unix.TIOCSPTLCK), birth.Bytes(make([]byte, 4)))
-	slave := c.call("open the process' end", linux.SysIoctl, master, num(unix.TIOCGPTPEER), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC))
-	if s := c.spec.Process.ConsoleSize; s != nil {
-		c.call("set the terminal's size", linux.SysIoctl, master, num(unix.TIOCSWINSZ), winsize(s))
+	master := t.call("open a terminal", linux.SysOpenat2, pts, str("ptmx"), how, num(birth.OpenHowSize))
+	t.call("unlock the terminal", linux.SysIoctl, master, num(unix.TIOCSPTLCK), birth.Bytes(make([]byte, 4)))
+	slave := t.call("open the process' end", linux.SysIoctl, master, num(unix.TIOCGPTPEER), num(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC))
+	if s := t.spec.Process.ConsoleSize; s != nil {
+		t.call("set the terminal's size", linux.SysIoctl, master, num(unix.TIOCSWINSZ), winsize(s))
 	}
-	if c.dev != nil {
-		shown := c.call("copy the terminal's mount", linux.SysOpenTree, slave, str(""), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH))
-		c.makeEntry(c.dev, "console", "/dev/console", true)
-		c.attach("attach it on /dev/console", shown, c.dev, "console")
+	if t.dev != nil {
+		shown := t.call("copy the terminal's mount", linux.SysOpenTree, slave, str(""), num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH))
+		t.makeEntry(t.dev, "console", "/dev/console", true)
+		t.attach("attach it on /dev/console", shown, t.dev, "console")
 	}
-	c.p.Tell("hand over the terminal", birth.Value(int32(TellConsole)), master)
-	c.p.Wait("wait until the terminal is in safe hands")
-	c.tty = slave
+	t.p.Tell("hand over the terminal", birth.Value(int32(TellConsole)), master)
+	t.p.Wait("wait until the terminal is in safe hands")
+	t.tty = slave
 	return nil
 }
 
@@ -159,10 +159,10 @@ func winsize(b *oci.Box) birth.Arg {
 }
 
 // placedAt is the mount at a path of the root; nil where there is none.
-func (c *compiler) placedAt(name string) birth.Arg {
-	for i := len(c.mounts) - 1; i >= 0; i-- {
-		if c.mounts[i].path == name {
-			return c.mounts[i].fd
+func (t *tree) placedAt(name string) birth.Arg {
+	for i := len(t.mounts) - 1; i >= 0; i-- {
+		if t.mounts[i].path == name {
+			return t.mounts[i].fd
 		}
 	}
 	return nil

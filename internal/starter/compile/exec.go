@@ -29,7 +29,7 @@ func Exec(spec *oci.Spec, p *oci.Process, facts Facts, cgroups int) (*Birth, err
 	if c.userns {
 		c.becomeRoot()
 	}
-	if err := c.process(p, all&unix.CLONE_NEWPID != 0); err != nil {
+	if err := (process{c}).become(p, all&unix.CLONE_NEWPID != 0); err != nil {
 		return nil, err
 	}
 	return &Birth{Program: c.p, Forks: c.forks}, nil

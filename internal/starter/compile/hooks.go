@@ -43,11 +43,12 @@ func Hook(spec *oci.Spec, hook oci.Hook, facts Facts) (*Birth, error) {
 	if len(p.Args) == 0 {
 		p.Args = []string{hook.Path}
 	}
-	c.stdio(p)
+	own := process{c}
+	own.stdio(p)
 	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
 	c.call("enter /", linux.SysChdir, str("/"))
 	c.fork("fork into the PID namespace", 0)
-	c.session(p)
+	own.session(p)
 	c.p.Tell("say that it will run", birth.Value(int32(TellRunning)))
 	c.call(StepExec, linux.SysExecve, str(hook.Path), birth.Strings(p.Args...), birth.Environ(p.Env...))
 	return &Birth{Program: c.p, Forks: true}, nil

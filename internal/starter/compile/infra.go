@@ -29,7 +29,7 @@ func Infra(s Sandbox, facts Facts, cgroups int) (*Birth, error) {
 	if s.Flags&unix.CLONE_NEWUTS != 0 && s.Hostname != "" {
 		c.hostname(s.Hostname)
 	}
-	if err := c.sysctls(s.Sysctls); err != nil {
+	if err := c.sysctls(nil, s.Sysctls); err != nil {
 		return nil, err
 	}
 	c.call("name itself", linux.SysPrctl, num(unix.PR_SET_NAME), str("hull-infra"))
@@ -39,11 +39,12 @@ func Infra(s Sandbox, facts Facts, cgroups int) (*Birth, error) {
 	if len(s.UIDMappings) > 0 && (!maps(s.UIDMappings, nobody) || !maps(s.GIDMappings, nobody)) {
 		id = 0
 	}
-	c.user(&oci.Process{User: oci.User{UID: id, GID: id}}, capabilitySets{})
-	c.capabilities(capabilitySets{})
+	own := process{c}
+	own.user(&oci.Process{User: oci.User{UID: id, GID: id}}, capabilitySets{})
+	own.capabilities(capabilitySets{})
 	c.call("gain no new privileges", linux.SysPrctl, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
 	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
-	c.filter()
+	own.filter()
 	c.p.Rest()
 	return b, nil
 }

@@ -10,14 +10,17 @@ import (
 	"github.com/hull-pods/hull/internal/oci"
 )
 
+// process is the part of a program that makes of its own process what the spec asks for.
+type process struct{ *compiler }
+
 // defaultUmask is what a process gets that asks for none.
 const defaultUmask = 0o022
 
-// process turns the program's process, which stands in its container already, into what the spec asks for. Everything that a
+// become turns the program's process, which stands in its container already, into what the spec asks for. Everything that a
 // filter might forbid comes before it; without no_new_privs, loading it takes CAP_SYS_ADMIN, which is given up right after.
 // Where the process must fork to be in a PID namespace, the child, which others there can see and perhaps trace, is made when
 // no other right but the container's own is left.
-func (c *compiler) process(p *oci.Process, fork bool) error {
+func (c process) become(p *oci.Process, fork bool) error {
 	caps, err := capabilitiesOf(p)
 	if err != nil {
 		return err
@@ -63,7 +66,7 @@ func (c *compiler) process(p *oci.Process, fork bool) error {
 // witness is the number under which the pipe stays open that the process leaves word in, until the execve closes it.
 const witness = birth.Socket + 1
 
-func (c *compiler) closeOthers() {
+func (c process) closeOthers() {
 	from := birth.Socket + 1
 	if c.facts.Witness {
 		// EINVAL: it has that number.
@@ -74,7 +77,7 @@ func (c *compiler) closeOthers() {
 }
 
 // session is begun by the process that stays: the end of a session's first process hangs up its terminal.
-func (c *compiler) session(p *oci.Process) {
+func (c process) session(p *oci.Process) {
 	c.call("begin a session", linux.SysSetsid)
 	if p.Terminal {
 		c.call("make the terminal the controlling one", linux.SysIoctl, num(0), num(unix.TIOCSCTTY), num(0))
@@ -82,7 +85,7 @@ func (c *compiler) session(p *oci.Process) {
 }
 
 // stdio puts the three streams in their places.
-func (c *compiler) stdio(p *oci.Process) {
+func (c process) stdio(p *oci.Process) {
 	if p.Terminal {
 		if c.tty == nil {
 			c.tty = c.p.FD(FDTerminal)
@@ -109,7 +112,7 @@ func (c *compiler) stdio(p *oci.Process) {
 	}
 }
 
-func (c *compiler) rlimits(limits []oci.POSIXRlimit) error {
+func (c process) rlimits(limits []oci.POSIXRlimit) error {
 	for _, r := range limits {
 		n, ok := oci.RlimitNumber(r.Type)
 		if !ok {
@@ -123,7 +126,7 @@ func (c *compiler) rlimits(limits []oci.POSIXRlimit) error {
 
 // user changes who the process is, and keeps the permitted capabilities over it. The bounding set is cut first, while the
 // process may.
-func (c *compiler) user(p *oci.Process, caps capabilitySets) {
+func (c process) user(p *oci.Process, caps capabilitySets) {
 	for i := range c.facts.LastCap + 1 {
 		if caps.bounding&(1<<i) == 0 {
 			c.call("drop from the bounding set", linux.SysPrctl, num(unix.PR_CAPBSET_DROP), num(i))
@@ -142,7 +145,7 @@ func (c *compiler) user(p *oci.Process, caps capabilitySets) {
 
 // cwd enters the working directory. It is looked up Inside the root with no way through the links of a procfs, so that a
 // descriptor of the host's, were there one, could not lead out.
-func (c *compiler) cwd(dir string) {
+func (c process) cwd(dir string) {
 	c.call("enter /", linux.SysChdir, str("/"))
 	if name := Inside(dir); name != "" {
 		at := c.openRacing("find working directory "+dir, birth.Value(unix.AT_FDCWD), name, 0, nil)
@@ -150,11 +153,11 @@ func (c *compiler) cwd(dir string) {
 	}
 }
 
-func (c *compiler) capset(step string, caps capabilitySets) {
+func (c process) capset(step string, caps capabilitySets) {
 	c.call(step, linux.SysCapset, birth.CapHeader(), birth.CapData(caps.effective, caps.permitted, caps.inheritable))
 }
 
-func (c *compiler) capabilities(caps capabilitySets) {
+func (c process) capabilities(caps capabilitySets) {
 	c.capset("set capabilities", caps)
 	c.call("clear ambient capabilities", linux.SysPrctl, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_CLEAR_ALL))
 	for i := range c.facts.LastCap + 1 {
@@ -164,7 +167,7 @@ func (c *compiler) capabilities(caps capabilitySets) {
 	}
 }
 
-func (c *compiler) umask(mask *uint32) {
+func (c process) umask(mask *uint32) {
 	m := uint32(defaultUmask)
 	if mask != nil {
 		m = *mask
@@ -172,7 +175,7 @@ func (c *compiler) umask(mask *uint32) {
 	c.call("set umask", linux.SysUmask, num(m))
 }
 
-func (c *compiler) filter() {
+func (c process) filter() {
 	c.call("load the seccomp filter", linux.SysSeccomp, num(unix.SECCOMP_SET_MODE_FILTER), num(c.facts.FilterFlags), birth.Filter(c.facts.Filter))
 }
 
@@ -184,7 +187,7 @@ const (
 )
 
 // lookup finds the command as the process itself will see it.
-func (c *compiler) lookup(p *oci.Process) birth.Arg {
+func (c process) lookup(p *oci.Process) birth.Arg {
 	name := p.Args[0]
 	if !strings.Contains(name, "/") {
 		return c.lookPath(name, p.Env)
@@ -194,7 +197,7 @@ func (c *compiler) lookup(p *oci.Process) birth.Arg {
 }
 
 // lookPath finds the first file of that name in the directories of the process' own PATH which it may execute.
-func (c *compiler) lookPath(name string, env []string) birth.Arg {
+func (c process) lookPath(name string, env []string) birth.Arg {
 	found := c.p.Variable("command", 0)
 	done := c.p.Label()
 	for _, dir := range strings.Split(pathOf(env), ":") {
