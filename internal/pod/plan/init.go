@@ -10,6 +10,21 @@ import (
 
 func isSidecar(c *v1.Container) bool { return podutil.IsRestartableInitContainer(c) }
 
+// initNamed is the init container of a name; nil when there is none.
+func initNamed(pod *v1.Pod, name string) *v1.Container {
+	for i := range pod.Spec.InitContainers {
+		if c := &pod.Spec.InitContainers[i]; c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func isSidecarName(pod *v1.Pod, name string) bool {
+	c := initNamed(pod, name)
+	return c != nil && isSidecar(c)
+}
+
 // initState is how far a Pod's init containers are.
 type initState struct {
 	start  []*v1.Container // to start now, in the order of the spec

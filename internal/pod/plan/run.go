@@ -28,7 +28,7 @@ func (p *planner) run() {
 		}
 		init.start = append(init.start, start...)
 	}
-	p.startAll(init.start)
+	starts{p}.all(init.start)
 }
 
 // newSandbox handles a Pod without a usable sandbox: the first time, or because the infra process died. Then everything is
@@ -68,21 +68,12 @@ func (p *planner) wantsSandbox(attempt uint32) bool {
 func (p *planner) purgeInit() bool {
 	left := false
 	for _, c := range p.seen.Containers {
-		if p.isInit(c.Name) {
+		if initNamed(p.pod, c.Name) != nil {
 			left = true
 			p.add(Action{Kind: RemoveContainer, ID: c.ID, Name: c.Name})
 		}
 	}
 	return !left
-}
-
-func (p *planner) isInit(name string) bool {
-	for i := range p.pod.Spec.InitContainers {
-		if p.pod.Spec.InitContainers[i].Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // volumes tells whether the Pod's volumes are made, and has them made if not.
@@ -163,109 +154,6 @@ func (p *planner) killUnknown(c *Container, what string) {
 		return
 	}
 	p.kill(c, p.grace(), fmt.Sprintf("%s is in %q state, try killing it before restart", what, c.State), false)
-}
-
-// startAll starts containers, in order, each as soon as nothing holds it back. An init container that cannot start holds
-// back all that follow; a sidecar does not.
-func (p *planner) startAll(list []*v1.Container) {
-	if len(list) == 0 || !p.volumes() {
-		return
-	}
-	after := ""
-	for _, c := range list {
-		started := p.start(c, after)
-		if started {
-			after = c.Name
-		} else if p.isInit(c.Name) && !isSidecar(c) {
-			return
-		}
-	}
-}
-
-// start starts one container unless it is being started, or is held back; it tells whether an attempt is on its way.
-func (p *planner) start(c *v1.Container, after string) bool {
-	if p.doing(StartKey(c.Name)) {
-		return true
-	}
-	last := p.seen.Newest(c.Name)
-	if last != nil && (last.State == Running || p.killing(last)) {
-		return false // its definition changed, and it has yet to end
-	}
-	if last != nil && last.State == Created {
-		// The daemon died between create and start. It never ran, so this does not count as a restart.
-		p.add(Action{Kind: RemoveContainer, ID: last.ID, Name: c.Name})
-		return true
-	}
-	if p.inCrashLoop(c) || p.failedLately(c) {
-		return false
-	}
-	a := Action{Kind: Start, Name: c.Name, After: after}
-	if last != nil {
-		a.Attempt = last.Attempt + 1
-	}
-	a.Backoff = NextBackoff(p.seen.newestExited(c.Name))
-	if b, ok := p.seen.Pulls[c.Image]; ok {
-		a.NotBefore = b.Until()
-	}
-	p.add(a)
-	return true
-}
-
-// killing tells whether a container must still be killed before a successor may start.
-func (p *planner) killing(c *Container) bool {
-	if p.doing(Action{Kind: Kill, ID: c.ID}.Key()) {
-		return true
-	}
-	_, killed := p.seen.Killed[c.ID]
-	return c.State == Unknown && !killed
-}
-
-// inCrashLoop holds back a container that ended not long ago, the longer the more often it did.
-func (p *planner) inCrashLoop(c *v1.Container) bool {
-	last := p.seen.newestExited(c.Name)
-	until := heldUntil(last)
-	if !until.After(p.now) {
-		return false
-	}
-	p.wakeAt(until)
-	p.wait(Action{
-		Kind: Wait, Name: c.Name, ID: last.ID, Reason: CrashLoopBackOff,
-		Message: fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", last.Backoff, c.Name, Describe(p.pod)),
-	})
-	return true
-}
-
-// failedLately holds back a container whose last attempt to start failed. An image that could not be pulled is first shown
-// as the error, then as the back-off.
-func (p *planner) failedLately(c *v1.Container) bool {
-	retry, ok := p.seen.Retry[StartKey(c.Name)]
-	if !ok || !retry.After(p.now) {
-		return false
-	}
-	p.wakeAt(retry)
-	w := p.seen.Waiting[c.Name]
-	if w.Reason != ErrImagePull {
-		return true
-	}
-	if shown := w.At.Add(pullErrorShown); shown.After(p.now) {
-		p.wakeAt(shown)
-		return true
-	}
-	p.wait(Action{Kind: Wait, Name: c.Name, Reason: ImagePullBackOff, Message: PullBackoffMessage(c.Image, w)})
-	return true
-}
-
-// PullBackoffMessage is what a container says that waits for the next pull of its image; w is the failure of the last.
-func PullBackoffMessage(image string, w Waiting) string {
-	return fmt.Sprintf("Back-off pulling image %q: %s: %s", image, w.Reason, w.Message)
-}
-
-// wait notes a container's reason for not running, unless it is noted already.
-func (p *planner) wait(a Action) {
-	if w, ok := p.seen.Waiting[a.Name]; ok && w.Reason == a.Reason && w.Message == a.Message {
-		return
-	}
-	p.add(a)
 }
 
 // Describe names a Pod as the kubelet does in its messages.

@@ -164,3 +164,8 @@ func (s *Seen) Stopped() bool {
 	}
 	return true
 }
+
+// runs tells whether a container of a name runs.
+func (s *Seen) runs(name string) bool {
+	return slices.ContainsFunc(s.Containers, func(c Container) bool { return c.Name == name && c.State == Running })
+}

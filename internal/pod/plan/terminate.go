@@ -70,7 +70,7 @@ func (p *planner) killContainers() {
 			continue
 		}
 		left := grace
-		if p.isSidecarName(c.Name) {
+		if isSidecarName(p.pod, c.Name) {
 			left -= p.now.Sub(since).Truncate(time.Second)
 		}
 		if left > 0 && !p.turn(c.Name) {
@@ -83,39 +83,21 @@ func (p *planner) killContainers() {
 
 // turn tells whether a container may end now: a sidecar only after all regular containers and the sidecars behind it.
 func (p *planner) turn(name string) bool {
-	if !p.isSidecarName(name) {
+	if !isSidecarName(p.pod, name) {
 		return true
 	}
 	for i := range p.pod.Spec.Containers {
-		if p.runs(p.pod.Spec.Containers[i].Name) {
+		if p.seen.runs(p.pod.Spec.Containers[i].Name) {
 			return false
 		}
 	}
 	list := p.pod.Spec.InitContainers
 	for i := len(list) - 1; i >= 0 && list[i].Name != name; i-- {
-		if isSidecar(&list[i]) && p.runs(list[i].Name) {
+		if isSidecar(&list[i]) && p.seen.runs(list[i].Name) {
 			return false
 		}
 	}
 	return true
-}
-
-func (p *planner) isSidecarName(name string) bool {
-	for i := range p.pod.Spec.InitContainers {
-		if c := &p.pod.Spec.InitContainers[i]; c.Name == name {
-			return isSidecar(c)
-		}
-	}
-	return false
-}
-
-func (p *planner) runs(name string) bool {
-	for _, c := range p.seen.Containers {
-		if c.Name == name && c.State == Running {
-			return true
-		}
-	}
-	return false
 }
 
 // kill ends one container unless that is under way already; a deadline that has come nearer is passed on.
