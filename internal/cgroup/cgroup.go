@@ -160,37 +160,3 @@ func (t *Tree) rootOf(controller string) string {
 	}
 	return ""
 }
-
-// List names every group of this Hull that exists in any hierarchy, the deepest first. The parent itself is not in it.
-func (t *Tree) List() ([]string, error) {
-	found := map[string]bool{}
-	for _, h := range t.hierarchies {
-		top := filepath.Join(h.root, t.parent)
-		err := filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
-			if errors.Is(err, os.ErrNotExist) {
-				return nil // gone meanwhile
-			}
-			if err != nil {
-				return err
-			}
-			if d.IsDir() && path != top {
-				found[path[len(top)+1:]] = true
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list cgroups: %w", err)
-		}
-	}
-	list := make([]string, 0, len(found))
-	for p := range found {
-		list = append(list, p)
-	}
-	slices.SortFunc(list, func(a, b string) int {
-		if d := strings.Count(b, "/") - strings.Count(a, "/"); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	return list, nil
-}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/cgroup"
@@ -40,17 +42,19 @@ type Leftover struct {
 
 // Leftovers lists them; on a healthy Hull there are none.
 func (r *Runtime) Leftovers(ctx context.Context) ([]Leftover, error) {
-	var all []Leftover
-	for _, list := range []func(context.Context) ([]Leftover, error){
-		r.leftInfra, r.leftCgroups, r.leftNetworks, r.leftDirectories,
-	} {
-		found, err := list(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
+	lists := []func(context.Context) ([]Leftover, error){r.leftInfra, r.leftCgroups, r.leftNetworks, r.leftDirectories}
+	found := make([][]Leftover, len(lists)) // in this order: processes must go before what they are in
+	work, ctx := errgroup.WithContext(ctx)
+	for i, list := range lists {
+		work.Go(func() (err error) {
+			found[i], err = list(ctx)
+			return err
+		})
 	}
-	return all, nil
+	if err := work.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(found...), nil
 }
 
 func (r *Runtime) ids() map[string]bool {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/logs"
@@ -101,28 +104,39 @@ func (s *sandbox) adopt(ctx context.Context, k *keeper.Record) error {
 	return nil
 }
 
+// loadContainers takes up all containers, several at a time: most of it is reading, and waiting for the keeper's word.
 func (r *Runtime) loadContainers(ctx context.Context, kept map[string]*keeper.Record) error {
 	ids, err := recordDirs(r.dir.containers())
 	if err != nil {
 		return err
 	}
+	var work errgroup.Group
+	work.SetLimit(2 * goruntime.GOMAXPROCS(0))
 	for _, id := range ids {
-		var rec containerRecord
-		if err := readRecord(r.dir.containerRecord(id), &rec, func() int { return rec.Version }); err != nil {
-			if errors.Is(err, os.ErrNotExist) {
-				continue
-			}
-			return err
-		}
-		in, err := r.sandbox(rec.Status.SandboxID)
-		if err != nil {
-			continue // its sandbox is gone: a leftover
-		}
-		c := r.newContainer(id, in, rec)
-		in.containers = append(in.containers, c)
-		if err := c.adopt(ctx, kept[c.key()]); err != nil {
-			return fmt.Errorf("adopt %s: %w", c, err)
-		}
+		work.Go(func() error { return r.loadContainer(ctx, id, kept) })
+	}
+	return work.Wait()
+}
+
+func (r *Runtime) loadContainer(ctx context.Context, id string, kept map[string]*keeper.Record) error {
+	var rec containerRecord
+	err := readRecord(r.dir.containerRecord(id), &rec, func() int { return rec.Version })
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	in, err := r.sandbox(rec.Status.SandboxID)
+	if err != nil {
+		return nil // its sandbox is gone: a leftover
+	}
+	c := r.newContainer(id, in, rec)
+	in.mu.Lock()
+	in.containers = append(in.containers, c)
+	in.mu.Unlock()
+	if err := c.adopt(ctx, kept[c.key()]); err != nil {
+		return fmt.Errorf("adopt %s: %w", c, err)
 	}
 	return nil
 }
