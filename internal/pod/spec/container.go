@@ -130,8 +130,8 @@ func verifyNonRoot(pod *v1.Pod, c *v1.Container, sc *v1.SecurityContext, imageUs
 	return nil
 }
 
-// noProfile is what the kubelet says, full stop and all.
-const noProfile = "localhostProfile must be set if seccompProfile type is Localhost."
+//lint:ignore ST1005 the kubelet says so, full stop and all
+var errNoProfile = errors.New("localhostProfile must be set if seccompProfile type is Localhost.")
 
 // seccompOf is the container's profile, or the Pod's; RuntimeDefault when neither names one.
 func seccompOf(pod *v1.Pod, c *v1.Container, root string) (runtime.Seccomp, error) {
@@ -148,7 +148,7 @@ func seccompOf(pod *v1.Pod, c *v1.Container, root string) (runtime.Seccomp, erro
 		return runtime.Seccomp{Kind: string(p.Type)}, nil
 	}
 	if p.LocalhostProfile == nil || *p.LocalhostProfile == "" {
-		return runtime.Seccomp{}, errors.New(noProfile)
+		return runtime.Seccomp{}, errNoProfile
 	}
 	if !filepath.IsLocal(*p.LocalhostProfile) {
 		return runtime.Seccomp{}, fmt.Errorf("localhostProfile %q must be a path below the directory of profiles", *p.LocalhostProfile)
