@@ -24,6 +24,13 @@ var (
 	fpDone    = failpoint.New("network.done")
 )
 
+// attachment is a sandbox on its way to its network: each step takes itself back if a later one fails.
+type attachment struct {
+	*Network
+	back *undo.Stack
+	l    *lease
+}
+
 // Attach gives a sandbox its interface, addresses and host ports. On an error nothing of it is left.
 func (n *Network) Attach(ctx context.Context, req Request) (res Result, err error) {
 	l := &lease{ID: req.ID, Name: req.Name}
@@ -37,16 +44,17 @@ func (n *Network) Attach(ctx context.Context, req Request) (res Result, err erro
 		}
 	}()
 	defer back.Run(ctx, &err)
-	if err := n.makeLease(&back, l, true); err != nil {
+	a := attachment{Network: n, back: &back, l: l}
+	if err := a.makeLease(true); err != nil {
 		return Result{}, err
 	}
-	if err := n.makeClaims(&back, l, true); err != nil {
+	if err := a.makeClaims(true); err != nil {
 		return Result{}, err
 	}
-	if err := n.makeVeth(&back, l, req.Netns); err != nil {
+	if err := a.makeVeth(req.Netns); err != nil {
 		return Result{}, err
 	}
-	if err := n.makeForwards(&back, l); err != nil {
+	if err := a.makeForwards(); err != nil {
 		return Result{}, err
 	}
 	if err := fpDone.Hit(); err != nil {
@@ -65,29 +73,30 @@ func (n *Network) ClaimPorts(ctx context.Context, req Request) (err error) {
 	}
 	var back undo.Stack
 	defer back.Run(ctx, &err)
-	if err := n.makeLease(&back, l, false); err != nil {
-		return fmt.Errorf("claim host ports of sandbox %s: %w", req.ID, err)
+	a := attachment{Network: n, back: &back, l: l}
+	if err := a.makeLease(false); err != nil {
+		return fmt.Errorf("claim host ports: %w", err)
 	}
-	if err := n.makeClaims(&back, l, false); err != nil {
-		return fmt.Errorf("claim host ports of sandbox %s: %w", req.ID, err)
+	if err := a.makeClaims(false); err != nil {
+		return fmt.Errorf("claim host ports: %w", err)
 	}
 	back.Release()
 	return nil
 }
 
 // makeLease takes addresses and writes the lease, before anything is in the kernel.
-func (n *Network) makeLease(back *undo.Stack, l *lease, addresses bool) error {
-	if err := checkID(l.ID); err != nil {
+func (a attachment) makeLease(addresses bool) error {
+	if err := checkID(a.l.ID); err != nil {
 		return err
 	}
-	if err := back.Push(fpLease, "give back the lease", func(context.Context) error { return n.forget(l) }); err != nil {
+	if err := a.back.Push(fpLease, "give back the lease", func(context.Context) error { return a.forget(a.l) }); err != nil {
 		return err
 	}
-	next, err := n.reserve(l, addresses)
+	next, err := a.reserve(a.l, addresses)
 	if err != nil {
 		return err
 	}
-	return n.dir.save(l, next)
+	return a.dir.save(a.l, next)
 }
 
 // reserve takes addresses and a name for the host's end; next is where the following search begins.
@@ -142,40 +151,40 @@ func (n *Network) forget(l *lease) error {
 
 // makeClaims enters host ports where other sandboxes see them, and binds them where the host's processes do. A sandbox on
 // the host's network only looks whether they are free: its own processes bind them.
-func (n *Network) makeClaims(back *undo.Stack, l *lease, keep bool) error {
-	if len(l.Ports) == 0 {
+func (a attachment) makeClaims(keep bool) error {
+	if len(a.l.Ports) == 0 {
 		return nil
 	}
 	unclaim := func(context.Context) error {
-		n.book.leave(l)
-		releaseAll(l)
+		a.book.leave(a.l)
+		releaseAll(a.l)
 		return nil
 	}
-	if err := back.Push(fpPorts, "give back host ports", unclaim); err != nil {
+	if err := a.back.Push(fpPorts, "give back host ports", unclaim); err != nil {
 		return err
 	}
-	if err := n.book.enter(l); err != nil {
+	if err := a.book.enter(a.l); err != nil {
 		return err
 	}
-	err := holdAll(l)
+	err := holdAll(a.l)
 	if !keep {
-		releaseAll(l)
+		releaseAll(a.l)
 	}
 	return err
 }
 
 // makeVeth carries out the plan: the pair, the Pod's end, the host's. Addresses, neighbours and routes go with the link.
-func (n *Network) makeVeth(back *undo.Stack, l *lease, ns *os.File) error {
-	w := n.wiring(l)
-	if err := back.Push(fpVeth, "delete veth "+l.Interface, func(context.Context) error { return n.deleteEnd(l) }); err != nil {
+func (a attachment) makeVeth(ns *os.File) error {
+	w := a.wiring()
+	if err := a.back.Push(fpVeth, "delete veth "+a.l.Interface, func(context.Context) error { return a.deleteEnd(a.l) }); err != nil {
 		return err
 	}
-	if err := n.host.Use(func(c *rtnl.Conn) error {
+	if err := a.host.Use(func(c *rtnl.Conn) error {
 		if err := c.Do(w.makeVeth(int(ns.Fd()))); err != nil {
 			return err
 		}
 		k, err := c.Link(rtnl.LinkByName(w.host))
-		l.index = k.Index
+		a.l.index = k.Index
 		return err
 	}); err != nil {
 		return err
@@ -195,17 +204,17 @@ func (n *Network) makeVeth(back *undo.Stack, l *lease, ns *os.File) error {
 	if err := fpHost.Hit(); err != nil {
 		return err
 	}
-	if err := n.host.Use(func(c *rtnl.Conn) error { return c.DoAll(w.hostSide(l.index)) }); err != nil {
+	if err := a.host.Use(func(c *rtnl.Conn) error { return c.DoAll(w.hostSide(a.l.index)) }); err != nil {
 		return err
 	}
 	_, err = c.Link(rtnl.LinkByIndex(index)) // asking makes it ready
 	return err
 }
 
-func (n *Network) wiring(l *lease) wiring {
-	w := wiring{instance: n.cfg.Instance, id: l.ID, host: l.Interface, group: n.group, mtu: n.mtu, ips: l.ips()}
-	w.hostIPs = n.pool.addresses(hostNumber)
-	for _, c := range claims(l) {
+func (a attachment) wiring() wiring {
+	w := wiring{instance: a.cfg.Instance, id: a.l.ID, host: a.l.Interface, group: a.group, mtu: a.mtu, ips: a.l.ips()}
+	w.hostIPs = a.pool.addresses(hostNumber)
+	for _, c := range claims(a.l) {
 		w.localnet = w.localnet || c.addr.Is4()
 	}
 	return w
@@ -223,17 +232,17 @@ func wirePod(c *rtnl.Conn, w wiring) (index int32, err error) {
 }
 
 // makeForwards lets host ports reach the Pod. What UDP remembers of the time before would still go where it went then.
-func (n *Network) makeForwards(back *undo.Stack, l *lease) error {
-	if len(l.Ports) == 0 {
+func (a attachment) makeForwards() error {
+	if len(a.l.Ports) == 0 {
 		return nil
 	}
-	if err := back.Push(fpForward, "remove host ports", func(context.Context) error { return n.table.remove(l) }); err != nil {
+	if err := a.back.Push(fpForward, "remove host ports", func(context.Context) error { return a.table.remove(a.l) }); err != nil {
 		return err
 	}
-	if err := n.table.add(l); err != nil {
+	if err := a.table.add(a.l); err != nil {
 		return err
 	}
-	return n.flushConntrack(l)
+	return flushConntrack(a.track, a.l)
 }
 
 // deleteEnd deletes a sandbox's host end if it is there, and so the other end. When it returns, the link is gone.
@@ -251,10 +260,6 @@ func (n *Network) deleteEnd(l *lease) error {
 		}
 		return deleteOn(c, k.Index)
 	})
-}
-
-func (n *Network) deleteLink(index int32) error {
-	return n.host.Use(func(c *rtnl.Conn) error { return deleteOn(c, index) })
 }
 
 func deleteOn(c *rtnl.Conn, index int32) error {

@@ -17,10 +17,14 @@ import (
 	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
+// checker looks at one thing after the other that may keep Pods from talking.
+type checker struct{ *Network }
+
 // Check looks for what keeps Pods from talking, and says it in words. No problem is an empty list.
 func (n *Network) Check(ctx context.Context) ([]string, error) {
 	var problems []string
-	for _, look := range []func() ([]string, error){n.checkForwarding, n.checkTable, n.checkFirewalls, n.checkRoutes, n.checkLeases, n.checkDNS} {
+	c := checker{n}
+	for _, look := range []func() ([]string, error){c.checkForwarding, c.checkTable, c.checkFirewalls, c.checkRoutes, c.checkLeases, c.checkDNS} {
 		if err := ctx.Err(); err != nil {
 			return problems, err
 		}
@@ -33,7 +37,7 @@ func (n *Network) Check(ctx context.Context) ([]string, error) {
 	return problems, nil
 }
 
-func (n *Network) checkForwarding() ([]string, error) {
+func (n checker) checkForwarding() ([]string, error) {
 	names := []string{"ipv4/ip_forward"}
 	if n.ipv6 {
 		names = append(names, "ipv6/conf/all/forwarding")
@@ -52,7 +56,7 @@ func (n *Network) checkForwarding() ([]string, error) {
 }
 
 // checkTable compares names and counts: who flushes a ruleset leaves neither.
-func (n *Network) checkTable() ([]string, error) {
+func (n checker) checkTable() ([]string, error) {
 	want := n.table.rules
 	gone := []string{fmt.Sprintf("nftables table inet %s is not whole, somebody flushed it: Pods reach nothing outside this host, and their host ports do not work", want.table.Name)}
 	conn, err := nftables.New()
@@ -81,7 +85,7 @@ func (n *Network) checkTable() ([]string, error) {
 }
 
 // checkFirewalls looks for tables of others that drop what Pods send or are sent.
-func (n *Network) checkFirewalls() ([]string, error) {
+func (n checker) checkFirewalls() ([]string, error) {
 	// Any sandbox's name and address will do: rules that know single Pods are nobody's but ours.
 	return firewall.Dropping(n.table.rules.table.Name, firewall.Pods{
 		Link: hostNames(n.cfg.Instance, strings.Repeat("0", idLen))[0], Group: n.group, IPs: n.pool.addresses(firstNumber),
@@ -89,7 +93,7 @@ func (n *Network) checkFirewalls() ([]string, error) {
 }
 
 // checkRoutes looks for routes of others into our pools.
-func (n *Network) checkRoutes() ([]string, error) {
+func (n checker) checkRoutes() ([]string, error) {
 	var routes []rtnl.Route
 	var links []rtnl.Link
 	err := n.host.Use(func(c *rtnl.Conn) (err error) {
@@ -119,7 +123,7 @@ func (n *Network) checkRoutes() ([]string, error) {
 }
 
 // checkLeases looks for sandboxes whose veth has gone although nobody detached them, and for ports that others have.
-func (n *Network) checkLeases() ([]string, error) {
+func (n checker) checkLeases() ([]string, error) {
 	n.mu.Lock()
 	var leases []*lease
 	for _, l := range n.leases {
@@ -149,7 +153,7 @@ func (n *Network) checkLeases() ([]string, error) {
 }
 
 // checkDNS looks for nameservers that only the host itself can reach.
-func (n *Network) checkDNS() ([]string, error) {
+func (n checker) checkDNS() ([]string, error) {
 	d, err := names.ReadHostDNS()
 	if errors.Is(err, unix.ENOENT) {
 		return []string{names.EtcResolvConf + " does not exist: Pods cannot resolve names"}, nil

@@ -74,7 +74,7 @@ func TestCheckNamesTheTableThatDrops(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			foreign(t, tc.policy, tc.rules...)
-			problems, err := n.checkFirewalls()
+			problems, err := checker{n}.checkFirewalls()
 			if err != nil || len(problems) != len(tc.want) {
 				t.Fatalf("problems %q, %v; want %q", problems, err, tc.want)
 			}
@@ -125,7 +125,7 @@ func TestCheckNamesAnOverlappingRoute(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.IPv4 = ours(o)
 	n := open(t, cfg)
-	problems, err := n.checkRoutes()
+	problems, err := checker{n}.checkRoutes()
 	want := "the host's route to 198.51.100.0/24 by uplink overlaps the Pods' pool 198.51.100.0/25: choose another pool"
 	if err != nil || !slices.Equal(problems, []string{want}) {
 		t.Errorf("problems %q, %v; want %q", problems, err, want)

@@ -98,7 +98,7 @@ func (n *Network) freePorts(l *lease) error {
 		if err := n.table.remove(l); err != nil {
 			return err
 		}
-		if err := n.flushConntrack(l); err != nil {
+		if err := flushConntrack(n.track, l); err != nil {
 			return err
 		}
 	}
@@ -147,7 +147,7 @@ func (n *Network) awaitEnd(l *lease) error {
 	case <-grace.C:
 	}
 	n.log.Info("deleting the veth of a namespace that does not end", "sandbox", l.ID, "interface", l.Interface)
-	if err := n.deleteLink(l.index); err != nil {
+	if err := n.host.Use(func(c *rtnl.Conn) error { return deleteOn(c, l.index) }); err != nil {
 		return err
 	}
 	n.watch.End(l.index)
@@ -156,7 +156,7 @@ func (n *Network) awaitEnd(l *lease) error {
 
 // flushConntrack drops what the kernel remembers of UDP flows to a sandbox's host ports: such a flow never ends of itself
 // while it is used, and would go on to the old Pod, or to the host if it is older than the Pod.
-func (n *Network) flushConntrack(l *lease) error {
+func flushConntrack(track *netlink.Handle, l *lease) error {
 	stale := map[netip.Addr]udpFlows{}
 	for _, c := range claims(l) {
 		if c.proto != "UDP" {
@@ -172,7 +172,7 @@ func (n *Network) flushConntrack(l *lease) error {
 		stale[pod][c.port] = pod
 	}
 	for pod, flows := range stale {
-		if _, err := n.track.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(rtnl.Family(pod)), flows); err != nil {
+		if _, err := track.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(rtnl.Family(pod)), flows); err != nil {
 			return fmt.Errorf("flush UDP flows to %s: %w", pod, err)
 		}
 	}
