@@ -190,7 +190,7 @@ func (s own) stop(w http.ResponseWriter, r *http.Request) error {
 		}
 	} else if n := countRunning(pods); n > 0 {
 		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.Group, Resource: "system"}, "hull",
-			fmt.Errorf("%d Pods have not ended: delete them first, or let the stop delete them", n))
+			fmt.Errorf("%d of %d Pods have not ended: delete them first, or let the stop do it (--delete-pods)", n, len(pods)))
 	}
 	if err := s.cfg.System.Stop(r.Context()); err != nil {
 		return err

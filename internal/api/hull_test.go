@@ -101,7 +101,7 @@ func TestStop(t *testing.T) {
 	h := newHull(t)
 	h.create("a")
 	h.create("b")
-	if got := h.refused("POST", hullPath+"/stop", ""); got != `409 Conflict: Operation cannot be fulfilled on system.hull.internal "hull": 2 Pods have not ended: delete them first, or let the stop delete them` || h.system.stopped {
+	if got := h.refused("POST", hullPath+"/stop", ""); got != `409 Conflict: Operation cannot be fulfilled on system.hull.internal "hull": 2 of 2 Pods have not ended: delete them first, or let the stop do it (--delete-pods)` || h.system.stopped {
 		t.Error(got)
 	}
 	// The pod package's part: a Pod that is to go goes.

@@ -109,6 +109,10 @@ It starts its daemon, hulld, by itself when it does not run.`,
 	flags.StringVar(&a.root, "root", envOr("HULL_ROOT", "/var/lib/hull"), "directory of objects, images and volumes ($HULL_ROOT)")
 	flags.StringVar(&a.state, "state", envOr("HULL_STATE", "/run/hull"), "directory of sockets and running Pods' state ($HULL_STATE)")
 	flags.StringVarP(&a.namespace, "namespace", "n", "default", "namespace of the Pods")
+	_ = root.RegisterFlagCompletionFunc("namespace", a.completeNamespaces)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w\nSee '%s --help' for usage", err, cmd.CommandPath())
+	})
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { a.namespaceSet = cmd.Flags().Changed("namespace") }
 	root.AddGroup(&cobra.Group{ID: "pods", Title: "Pods:"}, &cobra.Group{ID: "host", Title: "Images and the host:"})
 	for _, c := range []*cobra.Command{

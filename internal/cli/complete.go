@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/client"
 )
 
@@ -20,15 +21,9 @@ func (a *app) completePods(position int, words ...string) cobra.CompletionFunc {
 		if len(args) < position {
 			return words, cobra.ShellCompDirectiveNoFileComp
 		}
-		c, running := a.running()
-		if !running {
+		var list struct{ Items []podHead }
+		if !a.ask(cmd.Context(), a.podPath(""), &list) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
-		defer cancel()
-		var list struct{ Items []pod }
-		if err := c.Do(ctx, client.Request{Path: a.podPath("")}, &list); err != nil {
-			return nil, cobra.ShellCompDirectiveError
 		}
 		var names []string
 		for _, p := range list.Items {
@@ -40,17 +35,59 @@ func (a *app) completePods(position int, words ...string) cobra.CompletionFunc {
 	}
 }
 
-// completeContainers completes with the containers of the Pod that is named already.
-func (a *app) completeContainers(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	c, running := a.running()
-	if !running || len(args) == 0 {
+// complete completes a flag with fixed words.
+func complete(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeNamespaces completes with the namespaces that Pods are in.
+func (a *app) completeNamespaces(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var list struct{ Items []podHead }
+	if !a.ask(cmd.Context(), "/api/v1/pods", &list) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
+	var names []string
+	for _, p := range list.Items {
+		if ns := p.Metadata.Namespace; strings.HasPrefix(ns, prefix) && !slices.Contains(names, ns) {
+			names = append(names, ns)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeImages completes with the names of images.
+func (a *app) completeImages(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var list v1alpha1.ImageList
+	if !a.ask(cmd.Context(), own("images"), &list) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, im := range list.Items {
+		for _, n := range im.Names {
+			if strings.HasPrefix(n, prefix) && !slices.Contains(args, n) {
+				names = append(names, n)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// ask gets a list or an object from a hulld that runs.
+func (a *app) ask(ctx context.Context, path string, out any) bool {
+	c, running := a.running()
+	if !running {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionLimit)
 	defer cancel()
-	p, err := a.pod(ctx, c, strings.TrimPrefix(args[0], "pod/"))
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
+	return c.Do(ctx, client.Request{Path: path}, out) == nil
+}
+
+// completeContainers completes with the containers of the Pod that is named already.
+func (a *app) completeContainers(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	p := &pod{}
+	if len(args) == 0 || !a.ask(cmd.Context(), a.podPath(strings.TrimPrefix(args[0], "pod/")), p) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	names := slices.DeleteFunc(p.containerNames(), func(n string) bool { return !strings.HasPrefix(n, prefix) })
 	return names, cobra.ShellCompDirectiveNoFileComp

@@ -157,7 +157,7 @@ func podArgs(args []string) ([]string, error) {
 	for _, arg := range args {
 		kind, name, ok := strings.Cut(arg, "/")
 		if !ok {
-			return nil, fmt.Errorf("there is no need to guess: say \"pod %s\" (hull has Pods only)", arg)
+			return nil, fmt.Errorf("the server doesn't have a resource type %q: did you mean \"pod %s\"?", arg, arg)
 		}
 		if !isPodWord(kind) {
 			return nil, fmt.Errorf("the server doesn't have a resource type %q", kind)

@@ -42,6 +42,9 @@ func (a *app) describeCommand() *cobra.Command {
 					names = append(names, t.name)
 				}
 			}
+			if len(names) == 0 {
+				a.warnf("No resources found in %s namespace.\n", a.namespace)
+			}
 			for i, name := range names {
 				if i > 0 {
 					a.printf("\n\n")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -39,7 +40,14 @@ func (a *app) execCommand() *cobra.Command {
 			}
 			name := strings.TrimPrefix(args[0], "pod/")
 			if container == "" {
-				container = a.defaultContainer(cmd.Context(), c, name, quiet)
+				p, err := a.pod(cmd.Context(), c, name)
+				if err != nil {
+					return err
+				}
+				if phase := p.Status.Phase; phase == "Succeeded" || phase == "Failed" {
+					return fmt.Errorf("cannot exec into a container in a completed pod; current phase is %s", phase)
+				}
+				container = a.defaultContainer(p, quiet)
 			}
 			o := client.ExecOptions{Path: a.podPath(name) + "/exec", Container: container, Command: args[1:], Stdout: a.out, Stderr: a.err, TTY: tty}
 			if stdin {
@@ -58,19 +66,17 @@ func (a *app) execCommand() *cobra.Command {
 }
 
 // defaultContainer chooses among several containers as kubectl does: the one that the Pod's annotation names, else the first,
-// of which it tells. Where there is no choice, or no Pod, it leaves the answer to the server.
-func (a *app) defaultContainer(ctx context.Context, c *client.Client, name string, quiet bool) string {
-	p, err := a.pod(ctx, c, name)
-	if err != nil || len(p.Spec.Containers) < 2 {
-		return ""
-	}
-	if named := p.Metadata.Annotations["kubectl.kubernetes.io/default-container"]; named != "" {
+// of which it tells.
+func (a *app) defaultContainer(p *pod, quiet bool) string {
+	names := p.containerNames()
+	if named := p.Metadata.Annotations["kubectl.kubernetes.io/default-container"]; slices.Contains(names, named) {
 		return named
 	}
-	if !quiet {
-		a.warnf("Defaulted container %q out of: %s\n", p.Spec.Containers[0].Name, p.describeContainers())
+	first := p.Spec.Containers[0].Name
+	if len(names) > 1 && !quiet {
+		a.warnf("Defaulted container %q out of: %s\n", first, p.describeContainers())
 	}
-	return p.Spec.Containers[0].Name
+	return first
 }
 
 func (p *pod) describeContainers() string {

@@ -74,6 +74,10 @@ func (r *runner) handleEvent(ctx context.Context, p *followed, e *event) {
 
 // say prints what has changed since the last time.
 func (r *runner) say(p *followed, now *pod) {
+	if phase := now.Status.Phase; p.seen[""] != phase {
+		p.seen[""] = phase
+		r.warnf("pod/%s: %s\n", p.name, phase)
+	}
 	for _, c := range now.statuses() {
 		state := c.State.String()
 		if p.seen[c.Name] == state {
@@ -81,10 +85,6 @@ func (r *runner) say(p *followed, now *pod) {
 		}
 		p.seen[c.Name] = state
 		r.warnf("pod/%s: %s: %s\n", p.name, c.Name, state)
-	}
-	if phase := now.Status.Phase; p.seen[""] != phase {
-		p.seen[""] = phase
-		r.warnf("pod/%s: %s\n", p.name, phase)
 	}
 }
 

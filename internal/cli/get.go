@@ -36,7 +36,6 @@ func (a *app) getCommand() *cobra.Command {
   hull get pods -o wide -w
   hull get pod web -o jsonpath='{.status.podIP}'
   hull get events`,
-		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completePods(1, "pods"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(args); err != nil {
@@ -54,10 +53,14 @@ func (a *app) getCommand() *cobra.Command {
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "in every namespace")
 	f.BoolVar(&o.noHeaders, "no-headers", false, "no line of column names")
 	f.BoolVar(&o.labels, "show-labels", false, "labels as the last column")
+	complete(cmd, "output", "wide", "yaml", "json", "name", "jsonpath=")
 	return cmd
 }
 
 func (o *getOptions) parse(args []string) error {
+	if len(args) == 0 {
+		return errors.New("required resource not specified: pods or events")
+	}
 	kind, name, slash := strings.Cut(args[0], "/")
 	switch kind {
 	case "pod", "pods", "po":

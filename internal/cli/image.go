@@ -63,6 +63,7 @@ func (a *app) imageList() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
+	complete(cmd, "output", "json", "yaml")
 	return cmd
 }
 
@@ -207,6 +208,8 @@ func (a *app) imageRemove() *cobra.Command {
 		Aliases: []string{"remove"},
 		Example: "  hull image rm nginx:1.7.9",
 		Args:    cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: a.completeImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect(cmd.Context())
 			if err != nil {

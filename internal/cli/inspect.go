@@ -51,6 +51,7 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
+	complete(cmd, "output", "json", "yaml")
 	cmd.Flags().BoolVar(&birth, "birth", false, "the system calls by which each process was made")
 	return cmd
 }

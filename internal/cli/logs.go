@@ -55,7 +55,7 @@ func (a *app) logsCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.container, "container", "c", "", "the container; needed when the Pod has several")
+	f.StringVarP(&o.container, "container", "c", "", "the container; the first one if omitted")
 	f.BoolVar(&o.all, "all-containers", false, "every container's output")
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on as output comes, until the container ends")
 	f.BoolVarP(&o.previous, "previous", "p", false, "of the container before its last restart")
@@ -96,16 +96,19 @@ func (o *logOptions) query(container string) url.Values {
 }
 
 func (a *app) logs(ctx context.Context, c *client.Client, pod string, o logOptions) error {
+	spec, err := a.pod(ctx, c, pod)
+	if err != nil {
+		return err
+	}
 	if !o.all {
+		if o.container == "" {
+			o.container = a.defaultContainer(spec, false)
+		}
 		w := io.Writer(a.out)
 		if o.prefix {
 			w = ui.NewPrefixer(a.out).Writer(fmt.Sprintf("[pod/%s/%s] ", pod, o.container))
 		}
 		return a.copyLog(ctx, c, pod, o.container, o, w)
-	}
-	spec, err := a.pod(ctx, c, pod)
-	if err != nil {
-		return err
 	}
 	lines := ui.NewPrefixer(a.out)
 	var all errgroup.Group

@@ -181,9 +181,26 @@ func (r *runner) namespaces() []string {
 	return list
 }
 
+// selection asks for no more than what concerns the one Pod that is followed. There may be thousands of old events.
+func (r *runner) selection(resource string) url.Values {
+	query := url.Values{}
+	if len(r.pods) > 1 {
+		return query
+	}
+	for uid, p := range r.pods {
+		switch resource {
+		case "pods":
+			query.Set("fieldSelector", "metadata.name="+p.name)
+		case "events":
+			query.Set("fieldSelector", "involvedObject.uid="+uid)
+		}
+	}
+	return query
+}
+
 func (r *runner) watch(ctx context.Context, namespace, resource string, out chan<- update) error {
 	path := "/api/v1/namespaces/" + namespace + "/" + resource
-	err := r.client.Watch(ctx, client.Request{Path: path, Query: url.Values{}}, func(e client.Event) error {
+	err := r.client.Watch(ctx, client.Request{Path: path, Query: r.selection(resource)}, func(e client.Event) error {
 		u := update{gone: e.Type == "DELETED"}
 		var err error
 		if resource == "pods" {

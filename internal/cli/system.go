@@ -142,8 +142,12 @@ func (a *app) systemInfo() *cobra.Command {
 			if err := c.Do(cmd.Context(), client.Request{Path: own("info")}, &info); err != nil {
 				return err
 			}
-			if output != "" {
+			switch output {
+			case "":
+			case "json", "yaml":
 				return a.printAs(output, &info)
+			default:
+				return fmt.Errorf(`--output must be "yaml" or "json"`)
 			}
 			for _, l := range [][2]string{
 				{"Version", info.HullVersion}, {"Node", info.Node}, {"Kernel", info.Kernel}, {"Cgroups", info.Cgroups},
@@ -158,6 +162,7 @@ func (a *app) systemInfo() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
+	complete(cmd, "output", "json", "yaml")
 	return cmd
 }
 

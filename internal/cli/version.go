@@ -40,7 +40,8 @@ func (a *app) versionCommand() *cobra.Command {
 			}
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "yaml or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
+	complete(cmd, "output", "json", "yaml")
 	return cmd
 }
 

@@ -1,4 +1,4 @@
-// Package ui draws what the CLI shows: tables, objects, progress bars, prefixed log lines, colours where a terminal has them.
+// Package ui draws what the CLI shows: tables, objects, progress bars, prefixed log lines.
 package ui
 
 import (
