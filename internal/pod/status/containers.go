@@ -106,7 +106,10 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	}
 	if old != nil {
 		if old.ContainerID != "" && old.ContainerID != st.ContainerID && st.RestartCount <= old.RestartCount {
-			st.RestartCount = old.RestartCount + 1 // it counts from the start again: the records before it were removed
+			st.RestartCount = old.RestartCount // it counts from the start again: the records before it were removed
+			if !countsAhead(old) {
+				st.RestartCount++
+			}
 		}
 		st.RestartCount = max(st.RestartCount, old.RestartCount)
 		if t := old.State.Terminated; t != nil && old.ContainerID != st.ContainerID {
@@ -131,7 +134,16 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	return st
 }
 
-// lost is the state of a container whose end nobody saw; once told, it stays.
+// countsAhead tells whether a status has counted a restart that was still to come: that of a lost container.
+func countsAhead(old *v1.ContainerStatus) bool {
+	t := old.State.Terminated
+	if t == nil && old.State.Running == nil {
+		t = old.LastTerminationState.Terminated // its successor waits
+	}
+	return t != nil && t.Reason == reasonUnknown
+}
+
+// lost is the state of a container whose end nobody saw; once told, it stays. It counts the restart that is to come.
 func lost(st, old *v1.ContainerStatus) {
 	switch {
 	case old != nil && old.State.Running != nil:

@@ -263,6 +263,13 @@ func TestLostContainers(t *testing.T) {
 			t.Errorf("unknown: %s %+v", state(c.State), c)
 		}
 	}
+	seen.Containers = []plan.Container{ctr("a", 1, plan.Running, 0), seen.Containers[0]}
+	for range 2 {
+		pod.Status = Of(pod, seen, nil, t0)
+		if c := pod.Status.ContainerStatuses[0]; c.RestartCount != 1 || state(c.LastTerminationState) != "Terminated(ContainerStatusUnknown 137)" {
+			t.Errorf("its successor: %+v", c)
+		}
+	}
 	// The record is gone altogether: after a reboot, say.
 	pod = podOf("a", v1.RestartPolicyNever)
 	pod.Status = Of(pod, &plan.Seen{Sandboxes: sandbox(), Containers: []plan.Container{ctr("a", 0, plan.Running, 0)}}, nil, t0)
