@@ -12,6 +12,8 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	"k8s.io/klog/v2"
+
+	"github.com/hull-pods/hull/internal/runtime"
 )
 
 const (
@@ -19,16 +21,11 @@ const (
 	streamTimeout = 30 * time.Second
 )
 
-// Size of a terminal, in characters.
-type Size struct{ Width, Height uint16 }
-
-// Streams are the ends that a client holds of a session. Nil ends are not connected.
-type Streams struct {
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	TTY            bool
-	Resize         <-chan Size
-}
+// The ends that a client holds of a session are what the runtime connects.
+type (
+	Size    = runtime.Size
+	Streams = runtime.Streams
+)
 
 // Ends says which streams a client has. With a terminal there is no stderr of its own.
 type Ends struct{ Stdin, Stdout, Stderr, TTY bool }
