@@ -169,7 +169,7 @@ func (c *container) open(ctx context.Context) error {
 	}
 	c.ready.rootfs = rootfs
 	c.mu.Unlock()
-	who, err := whoami(rootfs, cfg)
+	who, err := cfg.user().Find(rootfs)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/runtime/process"
 )
 
 // drainLimit is how long an ended container's output may still be written out before its end is told. Its processes are
@@ -146,7 +147,7 @@ func (c *container) stopSignal(ctx context.Context) unix.Signal {
 	if name == "" {
 		return unix.SIGTERM
 	}
-	sig, err := parseSignal(name)
+	sig, err := process.ParseSignal(name)
 	if err != nil {
 		c.r.log.Warn("a container is stopped with SIGTERM", "container", c.id, "err", fmt.Errorf("stop signal: %w", err))
 		return unix.SIGTERM

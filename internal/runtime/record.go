@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hull-pods/hull/internal/runtime/process"
 	"github.com/hull-pods/hull/internal/starter"
 )
 
@@ -35,7 +36,7 @@ type containerRecord struct {
 	Version int
 	Phase   phase
 	Status  ContainerStatus
-	Who     identity
+	Who     process.Identity
 	Facts   starter.Facts // of the host, by which the process was born
 }
 

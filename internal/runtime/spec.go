@@ -6,6 +6,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/process"
 )
 
 // nameFiles are made once a Pod, and mounted into each of its containers unless a volume stands there.
@@ -16,7 +17,7 @@ var nameFiles = []struct{ name, destination string }{
 }
 
 // makeSpec turns a container's configuration, its image's, and its sandbox into an OCI spec.
-func (c *container) makeSpec(cfg *ContainerConfig, img *image.ImageConfig, who identity) (*oci.Spec, error) {
+func (c *container) makeSpec(cfg *ContainerConfig, img *image.ImageConfig, who process.Identity) (*oci.Spec, error) {
 	sandbox := c.in.config()
 	seccomp := oci.Seccomp{Kind: oci.SeccompKind(cfg.Seccomp.Kind)}
 	if seccomp.Kind == oci.SeccompLocalhost {
@@ -28,7 +29,7 @@ func (c *container) makeSpec(cfg *ContainerConfig, img *image.ImageConfig, who i
 	}
 	out := oci.Config{
 		ReadonlyRootfs: cfg.ReadonlyRootfs, Hostname: c.in.hostname(),
-		Args: arguments(cfg, img), Env: environment(cfg, img, who.Home), Cwd: workingDir(cfg, img), Terminal: cfg.TTY,
+		Args: process.Arguments(cfg.Command, cfg.Args, img), Env: process.Environment(cfg.Env, img, who.Home), Cwd: workingDir(cfg, img), Terminal: cfg.TTY,
 		UID: who.UID, GID: who.GID, Groups: who.Groups,
 		Privileged: cfg.Privileged, AddCapabilities: cfg.AddCaps, DropCapabilities: cfg.DropCaps,
 		HostCapabilities: c.r.host.capabilities, NoNewPrivileges: cfg.NoNewPrivileges, Seccomp: seccomp,
@@ -48,6 +49,10 @@ func (c *container) makeSpec(cfg *ContainerConfig, img *image.ImageConfig, who i
 		out.HostDevices = devices
 	}
 	return oci.New(out)
+}
+
+func (c *ContainerConfig) user() process.User {
+	return process.User{Spec: c.User, RunAsUser: c.RunAsUser, RunAsGroup: c.RunAsGroup, SupplementalGroups: c.SupplementalGroups}
 }
 
 func workingDir(cfg *ContainerConfig, img *image.ImageConfig) string {

@@ -1,4 +1,4 @@
-package runtime
+package process
 
 import (
 	"bytes"
@@ -18,41 +18,49 @@ import (
 // accountsLimit bounds /etc/passwd and /etc/group of an image: they are read into memory.
 const accountsLimit = 4 << 20
 
-// identity is who a container's process runs as. It is recorded, so that its spec can be made again without its root file
+// User is whom a configuration names.
+type User struct {
+	Spec               string // "user[:group]" by name or number, the container's or else the image's
+	RunAsUser          *int64
+	RunAsGroup         *int64
+	SupplementalGroups []int64
+}
+
+// Identity is who a container's process runs as. It is recorded, so that its spec can be made again without its root file
 // system.
-type identity struct {
+type Identity struct {
 	UID, GID uint32
 	Groups   []uint32
 	Home     string
 }
 
-// whoami finds a container's user as CRI runtimes do: RunAsUser wins over the image's user; a group that nobody names is
+// Find looks a container's user up as CRI runtimes do: RunAsUser wins over the image's user; a group that nobody names is
 // the user's own in /etc/passwd, else 0; the image's /etc/group adds to the supplemental groups. Both files are read
 // inside rootfs, so that an image's symlink cannot lead to the host's.
-func whoami(rootfs *os.File, c *ContainerConfig) (identity, error) {
+func (u User) Find(rootfs *os.File) (Identity, error) {
 	passwd, err := readInside(rootfs, "etc/passwd")
 	if err != nil {
-		return identity{}, err
+		return Identity{}, err
 	}
 	group, err := readInside(rootfs, "etc/group")
 	if err != nil {
-		return identity{}, err
+		return Identity{}, err
 	}
-	spec := c.User
-	if c.RunAsUser != nil {
-		spec = strconv.FormatInt(*c.RunAsUser, 10)
+	spec := u.Spec
+	if u.RunAsUser != nil {
+		spec = strconv.FormatInt(*u.RunAsUser, 10)
 	}
-	if c.RunAsGroup != nil {
+	if u.RunAsGroup != nil {
 		name, _, _ := strings.Cut(spec, ":")
-		spec = name + ":" + strconv.FormatInt(*c.RunAsGroup, 10)
+		spec = name + ":" + strconv.FormatInt(*u.RunAsGroup, 10)
 	}
 	defaults := &user.ExecUser{Home: "/"}
 	found, err := user.GetExecUser(spec, defaults, bytes.NewReader(passwd), bytes.NewReader(group))
 	if err != nil {
-		return identity{}, fmt.Errorf("find user %q in the image: %w", spec, err)
+		return Identity{}, fmt.Errorf("find user %q in the image: %w", spec, err)
 	}
 	groups := found.Sgids
-	if c.RunAsGroup != nil {
+	if u.RunAsGroup != nil {
 		// With a group given, GetExecUser leaves out the user's memberships; they count all the same
 		// (supplementalGroupsPolicy: Merge).
 		name, _, _ := strings.Cut(spec, ":")
@@ -60,7 +68,7 @@ func whoami(rootfs *os.File, c *ContainerConfig) (identity, error) {
 			groups = merged.Sgids
 		}
 	}
-	id := identity{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
+	id := Identity{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
 	// runc and containerd put the primary group among the others, first, so that dropping it by setgid keeps it.
 	seen := map[uint32]bool{id.GID: true}
 	id.Groups = []uint32{id.GID}
@@ -73,7 +81,7 @@ func whoami(rootfs *os.File, c *ContainerConfig) (identity, error) {
 	for _, g := range groups {
 		add(uint32(g))
 	}
-	for _, g := range c.SupplementalGroups {
+	for _, g := range u.SupplementalGroups {
 		add(uint32(g))
 	}
 	return id, nil

@@ -1,4 +1,4 @@
-package runtime
+package process
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ const (
 	rtmax = 64
 )
 
-// parseSignal reads "SIGTERM", "TERM", "15", "SIGRTMIN+3" or "RTMAX-1", as STOPSIGNAL is written.
-func parseSignal(name string) (unix.Signal, error) {
+// ParseSignal reads "SIGTERM", "TERM", "15", "SIGRTMIN+3" or "RTMAX-1", as STOPSIGNAL is written.
+func ParseSignal(name string) (unix.Signal, error) {
 	if n, err := strconv.Atoi(name); err == nil {
 		if n < 1 || n > rtmax {
 			return 0, fmt.Errorf("signal %q: out of range", name)

@@ -1,4 +1,6 @@
-package runtime
+// Package process says what a container's first process is, from its configuration and its image: arguments, environment,
+// user, and the signal that stops it.
+package process
 
 import (
 	"slices"
@@ -7,26 +9,26 @@ import (
 	"github.com/hull-pods/hull/internal/image"
 )
 
-// arguments merges a container's command and args with its image's, as Kubernetes documents it: command replaces the
+// Arguments merges a container's command and args with its image's, as Kubernetes documents it: command replaces the
 // entrypoint and drops the image's cmd; args alone replace cmd.
-func arguments(c *ContainerConfig, img *image.ImageConfig) []string {
-	if len(c.Command) > 0 {
-		return slices.Concat(c.Command, c.Args)
+func Arguments(command, args []string, img *image.ImageConfig) []string {
+	if len(command) > 0 {
+		return slices.Concat(command, args)
 	}
-	if len(c.Args) > 0 {
-		return slices.Concat(img.Entrypoint, c.Args)
+	if len(args) > 0 {
+		return slices.Concat(img.Entrypoint, args)
 	}
 	return slices.Concat(img.Entrypoint, img.Cmd)
 }
 
-// environment is the image's variables, then the container's: a later one replaces an earlier one in place. HOME is the
+// Environment is the image's variables, then the container's: a later one replaces an earlier one in place. HOME is the
 // user's when nobody names another; PATH, HOSTNAME and TERM come with the spec.
-func environment(c *ContainerConfig, img *image.ImageConfig, home string) []string {
-	env := newEnviron(len(img.Env) + len(c.Env) + 1)
+func Environment(own []string, img *image.ImageConfig, home string) []string {
+	env := newEnviron(len(img.Env) + len(own) + 1)
 	for _, kv := range img.Env {
 		env.set(kv)
 	}
-	for _, kv := range c.Env {
+	for _, kv := range own {
 		env.set(kv)
 	}
 	if _, named := env.at["HOME"]; !named {
