@@ -87,10 +87,9 @@ func reviveNow(h *hull, dead int, work *sync.WaitGroup) bool {
 
 // steady is a Pod that runs all the time and numbers its lines: as fast as it can now and then, with pauses, and on a terminal.
 type steady struct {
-	h    *hull
-	dir  string // of the host, mounted at /host
-	uid  string
-	lost bool
+	h   *hull
+	dir string // of the host, mounted at /host
+	uid string
 }
 
 var loggers = []string{"paced", "bursts", "terminal"}
