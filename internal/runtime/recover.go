@@ -141,38 +141,70 @@ func (r *Runtime) loadContainer(ctx context.Context, id string, kept map[string]
 	return nil
 }
 
+// fate is what start-up does with a container.
+type fate string
+
+const (
+	fateNone    fate = "none"    // nothing of it has run; what is half made is taken back when all is known
+	fateClear   fate = "clear"   // the same, but the keeper may have died in the middle of its start
+	fateUnstart fate = "unstart" // it was being started, and never ran its command
+	fateEnded   fate = "ended"   // its end is on record
+	fateLost    fate = "lost"    // it ran, and the keeper that would know how it ended is dead
+	fateAdopt   fate = "adopt"   // it runs, or has ended with an exit that the keeper saw; unless its birth was cut off
+)
+
+// fateOf decides by the record and by what the keeper has.
+func fateOf(rec *containerRecord, k *keeper.Record) fate {
+	switch st := rec.Status.State; {
+	case rec.Phase == phaseMaking:
+		return fateNone
+	case st == ContainerExited || st == ContainerUnknown:
+		return fateEnded
+	case st == ContainerCreated && k == nil:
+		return fateClear
+	case st == ContainerCreated:
+		return fateUnstart
+	case k == nil || k.PID == 0:
+		return fateLost
+	default:
+		return fateAdopt
+	}
+}
+
 // adopt takes over a container's process and log.
 func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
-	st := c.status()
-	if c.rec.Phase == phaseMaking {
-		return nil // nothing has run
+	f := fateOf(&c.rec, k)
+	if f == fateAdopt {
+		ran, err := c.ran(ctx, k)
+		if err != nil {
+			return err
+		}
+		if !ran {
+			f = fateUnstart
+		}
 	}
-	if st.State == ContainerCreated && k == nil {
-		// Nothing has run. Should the keeper have died together with hulld in the middle of a start, something is there.
+	if f != fateNone && f != fateClear && f != fateUnstart {
+		close(c.started)
+	}
+	switch f {
+	case fateClear:
 		return c.clearCgroup(ctx)
-	}
-	close(c.started)
-	if st.State == ContainerExited || st.State == ContainerUnknown {
+	case fateUnstart:
+		return c.unstart(ctx, k)
+	case fateEnded:
 		c.ending = true
 		close(c.gone)
 		close(c.ended)
 		c.r.forget(ctx, c.key())
-		return nil
-	}
-	if st.State == ContainerCreated {
-		return c.unstart(ctx, k)
-	}
-	if k == nil || k.PID == 0 {
+	case fateLost:
 		return c.lost(ctx)
-	}
-	if ran, err := c.ran(ctx, k); err != nil || !ran {
-		return errors.Join(err, c.unstart(ctx, k))
-	}
-	if err := c.reopen(ctx, k); err != nil {
-		return err
-	}
-	if k.Exit != nil {
-		c.processEnded(*k.Exit)
+	case fateAdopt:
+		if err := c.reopen(ctx, k); err != nil {
+			return err
+		}
+		if k.Exit != nil {
+			c.processEnded(*k.Exit)
+		}
 	}
 	return nil
 }
@@ -248,7 +280,6 @@ func (c *container) unstart(ctx context.Context, k *keeper.Record) error {
 	if err := c.clearCgroup(ctx); err != nil {
 		return err
 	}
-	c.started, c.gone = make(chan struct{}), make(chan struct{})
 	err := c.update(func(rec *containerRecord) {
 		rec.Status.State, rec.Status.PID, rec.Status.StartedAt = ContainerCreated, 0, time.Time{}
 	})
