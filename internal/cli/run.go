@@ -29,18 +29,21 @@ the reason.`,
 		Example: `  hull run pod.yaml
   hull run -d web.yaml db.yaml
   cat pod.yaml | hull run -`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			err := a.run(cmd.Context(), args, detach)
-			var coded *codeError
-			if err != nil && !errors.As(err, &coded) {
-				err = &codeError{code: exitHull, err: err}
-			}
-			return err
-		},
+		Args: func(cmd *cobra.Command, args []string) error { return ownError(cobra.MinimumNArgs(1)(cmd, args)) },
+		RunE: func(cmd *cobra.Command, args []string) error { return ownError(a.run(cmd.Context(), args, detach)) },
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return ownError(cmd.Root().FlagErrorFunc()(cmd, err)) })
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return when the Pods run")
 	return cmd
+}
+
+// ownError gives an error that is no container's the code of Hull's own.
+func ownError(err error) error {
+	var coded *codeError
+	if err == nil || errors.As(err, &coded) {
+		return err
+	}
+	return &codeError{code: exitHull, err: err}
 }
 
 func (a *app) run(ctx context.Context, paths []string, detach bool) error {

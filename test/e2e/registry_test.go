@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/opencontainers/go-digest"
@@ -204,4 +206,22 @@ func TestFullDisk(t *testing.T) {
 	}
 	h.Must("delete", "pods", "--all", "--now")
 	nothingRemains(t, h)
+}
+
+// ociLayout writes an image into an OCI layout directory.
+func ociLayout(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	img, err := random.Image(1000, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := path.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "localhost/loaded:v1"})); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
