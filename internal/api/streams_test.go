@@ -250,6 +250,37 @@ func TestExecTerminal(t *testing.T) {
 }
 
 // TestExecClientGone: a command whose client was killed is told so.
+// TestExecClientGoneUnread: a client goes that has said more than its command wants to hear.
+func TestExecClientGoneUnread(t *testing.T) {
+	for _, protocol := range []string{"v5.channel.k8s.io", "v4.channel.k8s.io"} {
+		for channel, what := range map[byte]string{0: "unread input", 4: `{"Width":1,"Height":1}`} {
+			h := newHull(t)
+			h.create("web")
+			h.runs("web")
+			begun, ended := make(chan bool), make(chan error, 1)
+			h.runtime.exec = func(ctx context.Context, _ string, _ []string, _ stream.Streams) (int, error) {
+				close(begun)
+				<-ctx.Done()
+				ended <- ctx.Err()
+				return 0, ctx.Err()
+			}
+			conn := h.dial(t, podsPath+"/web/exec?command=sleep&stdin=true&stdout=true", protocol)
+			<-begun
+			for range 4 {
+				if _, err := conn.Write(append([]byte{channel}, what...)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := conn.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestExecClientGone(t *testing.T) {
 	for _, protocol := range []string{"v5.channel.k8s.io", "v4.channel.k8s.io"} {
 		h := newHull(t)

@@ -3,9 +3,11 @@ package stream
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 )
 
 // hijacker is a ResponseWriter that notices when the client of a hijacked connection goes away. The server does not watch a
@@ -27,6 +29,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	c := &watchedConn{Conn: conn, in: io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), conn), gone: h.gone}
+	if err := c.watch(); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
 	return c, bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c)), nil
 }
 
@@ -35,8 +40,41 @@ func (h *hijacker) Flush() { _ = http.NewResponseController(h.ResponseWriter).Fl
 
 type watchedConn struct {
 	net.Conn
-	in   io.Reader
-	gone func()
+	in      io.Reader
+	gone    func()
+	watcher io.Closer // nil where the end is noticed by reading alone
+}
+
+// watch notices the client's end also while nobody reads: what it sent before, and a command takes no notice of, stands in
+// the way of the end of file. It has a descriptor of its own, as a connection has one reader at a time.
+func (c *watchedConn) watch() error {
+	conn, ok := c.Conn.(*net.UnixConn)
+	if !ok {
+		return nil
+	}
+	f, err := conn.File()
+	if err != nil {
+		return err
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	c.watcher = f
+	go func() {
+		if raw.Read(peerGone) == nil {
+			c.gone()
+		}
+		_ = f.Close() // the watch is over, whoever ended it
+	}()
+	return nil
+}
+
+// peerGone tells whether the other end of a unix socket is closed: then not even nothing can be sent. Whatever comes wakes the
+// caller to ask again.
+func peerGone(fd uintptr) bool {
+	_, err := syscall.SendmsgN(int(fd), nil, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	return errors.Is(err, syscall.EPIPE)
 }
 
 func (c *watchedConn) Read(b []byte) (int, error) {
@@ -50,5 +88,8 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 // Close is also what a protocol does that the client has ended with a word.
 func (c *watchedConn) Close() error {
 	c.gone()
+	if c.watcher != nil {
+		_ = c.watcher.Close()
+	}
 	return c.Conn.Close()
 }
