@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/undo"
 )
@@ -84,29 +85,29 @@ func (n *Network) ClaimPorts(ctx context.Context, req Request) (err error) {
 	return nil
 }
 
-// makeLease takes addresses and writes the lease, before anything is in the kernel.
-func (a attachment) makeLease(addresses bool) error {
+// makeLease takes addresses, for a sandbox with a network of its own, and writes the lease, before anything is in the kernel.
+func (a attachment) makeLease(own bool) error {
 	if err := checkID(a.l.ID); err != nil {
 		return err
 	}
 	if err := a.back.Push(fpLease, "give back the lease", func(context.Context) error { return a.forget(a.l) }); err != nil {
 		return err
 	}
-	next, err := a.reserve(a.l, addresses)
+	next, err := a.reserve(a.l, own)
 	if err != nil {
 		return err
 	}
 	return a.dir.save(a.l, next)
 }
 
-// reserve takes addresses and a name for the host's end; next is where the following search begins.
-func (n *Network) reserve(l *lease, addresses bool) (next uint32, err error) {
+// reserve takes addresses, and a name for the host's end; next is where the following search begins.
+func (n *Network) reserve(l *lease, own bool) (next uint32, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.leases[l.ID] != nil {
 		return 0, fmt.Errorf("it has a network already: %w", errdefs.ErrAlreadyExists)
 	}
-	if !addresses {
+	if !own {
 		n.leases[l.ID] = l
 		return 0, nil
 	}
@@ -119,18 +120,18 @@ func (n *Network) reserve(l *lease, addresses bool) (next uint32, err error) {
 	if l.Interface == "" {
 		return 0, errors.New("every name for its interface on the host is taken")
 	}
-	number, err := n.pool.take()
+	number, err := n.pool.Take()
 	if err != nil {
 		return 0, err
 	}
-	ips := n.pool.addresses(number)
+	ips := n.pool.Of(number)
 	l.IPv4 = ips[0]
 	if len(ips) > 1 {
 		l.IPv6 = ips[1]
 	}
 	n.leases[l.ID] = l
 	n.names[l.Interface] = true
-	return n.pool.next, nil
+	return n.pool.Next, nil
 }
 
 // forget is the end of a lease. It is struck out before anybody else can have its addresses.
@@ -145,7 +146,7 @@ func (n *Network) forget(l *lease) error {
 	}
 	delete(n.leases, l.ID)
 	delete(n.names, l.Interface)
-	n.pool.put(l.ips())
+	n.pool.Put(l.ips())
 	return nil
 }
 
@@ -213,7 +214,7 @@ func (a attachment) makeVeth(ns *os.File) error {
 
 func (a attachment) wiring() wiring {
 	w := wiring{instance: a.cfg.Instance, id: a.l.ID, host: a.l.Interface, group: a.group, mtu: a.mtu, ips: a.l.ips()}
-	w.hostIPs = a.pool.addresses(hostNumber)
+	w.hostIPs = a.pool.Of(addresses.Host)
 	for _, c := range claims(a.l) {
 		w.localnet = w.localnet || c.addr.Is4()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/firewall"
 	"github.com/hull-pods/hull/internal/network/holder"
 	"github.com/hull-pods/hull/internal/network/names"
@@ -88,7 +89,7 @@ func (n checker) checkTable() ([]string, error) {
 func (n checker) checkFirewalls() ([]string, error) {
 	// Any sandbox's name and address will do: rules that know single Pods are nobody's but ours.
 	return firewall.Dropping(n.table.rules.table.Name, firewall.Pods{
-		Link: hostNames(n.cfg.Instance, strings.Repeat("0", idLen))[0], Group: n.group, IPs: n.pool.addresses(firstNumber),
+		Link: hostNames(n.cfg.Instance, strings.Repeat("0", idLen))[0], Group: n.group, IPs: n.pool.Of(addresses.First),
 	})
 }
 
@@ -111,7 +112,7 @@ func (n checker) checkRoutes() ([]string, error) {
 	}
 	var problems []string
 	for _, r := range routes {
-		for _, p := range []netip.Prefix{n.pool.v4, n.pool.v6} {
+		for _, p := range []netip.Prefix{n.pool.V4, n.pool.V6} {
 			dev := byIndex[r.Index]
 			ours := dev.Group == n.group || r.Type == unix.RTN_UNREACHABLE && r.Dst == p
 			if p.IsValid() && r.Dst.Bits() > 0 && r.Dst.Overlaps(p) && !ours {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
 
@@ -49,7 +50,7 @@ func TestCheckNamesTheTableThatDrops(t *testing.T) {
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: []byte{6, 0, 0, 0}, Xor: make([]byte, 4)},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)}}
 	port22 := []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}, equal([]byte{0, 22})}
-	ours := n.pool.v4
+	ours := n.pool.V4
 	with := func(parts ...[]expr.Any) []expr.Any { return slices.Concat(parts...) }
 	accept, drop := verdict(expr.VerdictAccept, ""), verdict(expr.VerdictDrop, "")
 	for _, tc := range []struct {
@@ -113,7 +114,7 @@ func TestRepair(t *testing.T) {
 	if err := n.Repair(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.addresses(hostNumber)[0].String())
+	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.Of(addresses.Host)[0].String())
 	problems, err = n.Check(t.Context())
 	if text := strings.Join(problems, "\n"); err != nil || strings.Contains(text, "whole") || strings.Contains(text, "forward") {
 		t.Errorf("Check after Repair: %q, %v", problems, err)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/hulltest"
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
@@ -78,7 +79,7 @@ func TestWiringIsThisListOfMessages(t *testing.T) {
 
 func TestHomeIsThisListOfMessages(t *testing.T) {
 	h := home{instance: goldenInstance, group: 0x1a2b3c4d, ips: goldenHost}
-	p, err := newPool(netip.MustParsePrefix("10.88.0.0/16"), netip.MustParsePrefix("fd12:3456::/64"), 0)
+	p, err := addresses.New(netip.MustParsePrefix("10.88.0.0/16"), netip.MustParsePrefix("fd12:3456::/64"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

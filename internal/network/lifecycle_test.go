@@ -19,6 +19,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/hulltest"
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
 
@@ -40,8 +41,8 @@ func none(t *testing.T, n *Network) {
 	} else if n.dir, err = openLeaseLog(n.cfg.StateDir, discard); err != nil {
 		t.Error(err)
 	}
-	if len(n.pool.used) != 0 || len(n.names) != 0 || len(n.book.taken) != 0 {
-		t.Errorf("still taken: numbers %v, names %v, ports %v", n.pool.used, n.names, n.book.taken)
+	if n.pool.InUse() != 0 || len(n.names) != 0 || len(n.book.taken) != 0 {
+		t.Errorf("still taken: numbers %v, names %v, ports %v", n.pool.InUse(), n.names, n.book.taken)
 	}
 	conn, err := nftables.New()
 	if err != nil {
@@ -306,7 +307,7 @@ func TestRestartAdopts(t *testing.T) {
 	if _, err := netlink.LinkByName("hullorphan"); err == nil {
 		t.Error("a link without a name is left")
 	}
-	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.addresses(hostNumber)[0].String())
+	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.Of(addresses.Host)[0].String())
 	if _, err := n.Attach(t.Context(), Request{ID: newID(t), Netns: netns(t), Ports: []Port{{HostPort: 8080, ContainerPort: 1}}}); !errdefs.IsAlreadyExists(err) {
 		t.Errorf("a port of before the restart: %v", err)
 	}
@@ -378,5 +379,5 @@ func TestHostWithoutIPv6(t *testing.T) {
 		t.Errorf("addresses %v, want one of IPv4", p.IPs)
 	}
 	serve(t, p.ns, "tcp", hostPort(p.IPs[0], 80), "web")
-	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.addresses(hostNumber)[0].String())
+	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.Of(addresses.Host)[0].String())
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
@@ -41,7 +42,7 @@ type Network struct {
 	mu     sync.Mutex
 	leases map[string]*lease
 	names  map[string]bool // of host ends
-	pool   *pool
+	pool   *addresses.Pool
 
 	grace   time.Duration // how long a namespace may take to end before its veth is deleted
 	closing chan struct{}
@@ -62,7 +63,7 @@ func (n *Network) ownLinks() ([]rtnl.Link, error) {
 }
 
 func (n *Network) home() home {
-	return home{instance: n.cfg.Instance, group: n.group, ips: n.pool.addresses(hostNumber)}
+	return home{instance: n.cfg.Instance, group: n.group, ips: n.pool.Of(addresses.Host)}
 }
 
 // makeHome makes the host's own link and the routes that hold the pools together, as far as they are not there. Addresses
@@ -213,4 +214,4 @@ func (n *Network) Close() error {
 }
 
 // Pools are the prefixes that Pods get their addresses from; the second is zero on a host without IPv6.
-func (n *Network) Pools() (v4, v6 netip.Prefix) { return n.pool.v4, n.pool.v6 }
+func (n *Network) Pools() (v4, v6 netip.Prefix) { return n.pool.V4, n.pool.V6 }

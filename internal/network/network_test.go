@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+
+	"github.com/hull-pods/hull/internal/network/addresses"
 )
 
 // patience is for what must come: a test fails after it, and never passes because of it.
@@ -38,7 +40,7 @@ func TestPodsReachEachOtherAndTheHost(t *testing.T) {
 	a, b := attach(t, n), attach(t, n)
 	for i := range a.IPs {
 		ai, bi := a.IPs[i], b.IPs[i]
-		hostIP := n.pool.addresses(hostNumber)[i]
+		hostIP := n.pool.Of(addresses.Host)[i]
 		serve(t, b.ns, "tcp", hostPort(bi, 80), "b")
 		serve(t, b.ns, "udp", hostPort(bi, 80), "b")
 		serve(t, nil, "tcp", hostPort(hostIP, 81), "host")

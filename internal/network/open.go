@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
@@ -47,7 +48,7 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 	if err := o.choosePool(); err != nil {
 		return n, err
 	}
-	if n.table, err = newForwarder(cfg.Instance, n.group, n.pool.addresses(hostNumber)); err != nil {
+	if n.table, err = newForwarder(cfg.Instance, n.group, n.pool.Of(addresses.Host)); err != nil {
 		return n, err
 	}
 	if err := o.adopt(); err != nil {
@@ -84,7 +85,7 @@ func (n opening) sockets() (err error) {
 func (n opening) choosePool() error {
 	v4, v6 := n.cfg.IPv4, n.cfg.IPv6
 	if !v6.IsValid() {
-		v6 = defaultIPv6(n.cfg.Instance)
+		v6 = addresses.DefaultIPv6(n.cfg.Instance)
 	}
 	if !n.ipv6 {
 		v6 = netip.Prefix{}
@@ -97,7 +98,7 @@ func (n opening) choosePool() error {
 		}
 	}
 	var err error
-	n.pool, err = newPool(v4, v6, n.dir.next)
+	n.pool, err = addresses.New(v4, v6, n.dir.next)
 	return err
 }
 
@@ -110,7 +111,7 @@ func (n opening) freePool() (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, err
 	}
-	for _, p := range defaultIPv4() {
+	for _, p := range addresses.DefaultIPv4() {
 		if !slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Dst.Overlaps(p) && r.Dst.Bits() > 0 }) {
 			return p, nil
 		}
@@ -160,7 +161,7 @@ func (n opening) adopt() error {
 	}
 	for _, l := range n.leases {
 		n.names[l.Interface] = true
-		n.pool.mark(l.ips())
+		n.pool.Mark(l.ips())
 		n.table.adopt(l)
 		if err := errors.Join(n.book.enter(l), n.holdAgain(l)); err != nil {
 			n.log.Warn("a host port could not be held again", "sandbox", l.ID, "error", err)

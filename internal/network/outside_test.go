@@ -16,6 +16,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
@@ -96,7 +97,7 @@ func TestHostPorts(t *testing.T) {
 	)
 	other := attach(t, n)
 	for i, ip := range p.IPs {
-		own := n.pool.addresses(hostNumber)[i]
+		own := n.pool.Of(addresses.Host)[i]
 		serve(t, p.ns, "tcp", hostPort(ip, 80), "web")
 		serve(t, p.ns, "udp", hostPort(ip, 53), "dns")
 		for _, to := range []netip.Addr{o.host[i], own} {
@@ -110,7 +111,7 @@ func TestHostPorts(t *testing.T) {
 		expect(t, nil, "tcp", hostPort(o.host[i], 8080), "web "+o.host[i].String())
 		expect(t, nil, "udp", hostPort(o.host[i], 8053), "dns "+o.host[i].String())
 	}
-	own := n.pool.addresses(hostNumber)[0].String()
+	own := n.pool.Of(addresses.Host)[0].String()
 	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+own)
 	expect(t, nil, "udp", "127.0.0.1:8053", "dns "+own)
 
@@ -222,7 +223,7 @@ func TestPodsCannotForge(t *testing.T) {
 	n := open(t, testConfig(t))
 	// Host ports switch route_localnet on for this Pod, which is what would open the loopback.
 	p, victim := attach(t, n, Port{HostPort: 8080, ContainerPort: 80}), attach(t, n)
-	own := n.pool.addresses(hostNumber)[0].String()
+	own := n.pool.Of(addresses.Host)[0].String()
 	pc, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp4", "0.0.0.0:4321")
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +304,7 @@ func TestPodsAreNoRouters(t *testing.T) {
 		return unix.Sendto(fd, advert, 0, to)
 	})
 	// What comes after it has arrived: so has it.
-	own := n.pool.addresses(hostNumber)[1]
+	own := n.pool.Of(addresses.Host)[1]
 	serve(t, nil, "tcp", hostPort(own, 81), "host")
 	expect(t, p.ns, "tcp", hostPort(own, 81), "host "+p.IPs[1].String())
 	err := n.host.Use(func(c *rtnl.Conn) error {

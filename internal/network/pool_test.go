@@ -12,74 +12,20 @@ import (
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/network/addresses"
 )
 
-func TestPoolGoesRound(t *testing.T) {
-	p, err := newPool(netip.MustParsePrefix("10.89.7.0/29"), netip.MustParsePrefix("fd00::/64"), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	take := func() string {
-		n, err := p.take()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p.addresses(n)[0].String()
-	}
-	put := func(s string) { p.put([]netip.Addr{netip.MustParseAddr(s)}) }
-	first := []string{take(), take()}
-	put("10.89.7.2")
-	if got := take(); got == "10.89.7.2" {
-		t.Error("an address was given again at once")
-	}
-	rest := []string{take(), take()}
-	if want := []string{"10.89.7.2", "10.89.7.3", "10.89.7.5", "10.89.7.6"}; !slices.Equal(append(first, rest...), want) {
-		t.Errorf("gave %v, want %v", append(first, rest...), want)
-	}
-	if got := take(); got != "10.89.7.2" {
-		t.Errorf("the round ends with %s, want what was given back", got)
-	}
-	if _, err := p.take(); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "all 5 of pool 10.89.7.0/29 are taken") {
-		t.Errorf("a full pool: %v", err)
-	}
-	put("10.89.8.2") // another pool's
-	if _, err := p.take(); err == nil {
-		t.Error("another pool's address was taken for ours")
-	}
-	p.put([]netip.Addr{netip.MustParseAddr("fd00::4")})
-	if got := take(); got != "10.89.7.4" {
-		t.Errorf("after fd00::4 was given back: %s", got)
-	}
-}
-
-func TestPoolsThatCannotBe(t *testing.T) {
-	v4, v6 := netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("fd00::/64")
-	for _, tc := range [][2]netip.Prefix{
-		{v6, v6}, {v4, v4}, {netip.MustParsePrefix("10.0.0.0/30"), v6}, {v4, netip.MustParsePrefix("fd00::/121")}, {{}, v6},
-	} {
-		if _, err := newPool(tc[0], tc[1], 0); !errdefs.IsInvalidArgument(err) {
-			t.Errorf("%s and %s: %v", tc[0], tc[1], err)
-		}
-	}
-	p, err := newPool(netip.MustParsePrefix("10.0.3.7/16"), netip.Prefix{}, 99)
-	if err != nil || p.v4 != v4 {
-		t.Fatalf("%v, %v", p, err)
-	}
-	if n, err := p.take(); err != nil || n != 99 || len(p.addresses(n)) != 1 {
-		t.Errorf("take %d, %v", n, err)
-	}
-}
-
 func TestDefaultPools(t *testing.T) {
-	a, b := defaultIPv6("00000001"), defaultIPv6("00000002")
+	a, b := addresses.DefaultIPv6("00000001"), addresses.DefaultIPv6("00000002")
 	if a == b || a.Bits() != 64 || !netip.MustParsePrefix("fd00::/8").Contains(a.Addr()) {
 		t.Errorf("%s and %s", a, b)
 	}
 	cfg := testConfig(t)
 	cfg.IPv4 = netip.Prefix{}
 	n := open(t, cfg)
-	first := n.pool.v4
-	if !slices.Contains(defaultIPv4(), first) {
+	first := n.pool.V4
+	if !slices.Contains(addresses.DefaultIPv4(), first) {
 		t.Errorf("chose %s", first)
 	}
 	if err := n.Close(); err != nil {
@@ -88,12 +34,12 @@ func TestDefaultPools(t *testing.T) {
 	other := testConfig(t)
 	other.IPv4 = netip.Prefix{}
 	m := open(t, other)
-	if m.pool.v4.Overlaps(first) {
-		t.Errorf("two instances chose %s and %s", first, m.pool.v4)
+	if m.pool.V4.Overlaps(first) {
+		t.Errorf("two instances chose %s and %s", first, m.pool.V4)
 	}
 	n = open(t, cfg)
-	if n.pool.v4 != first {
-		t.Errorf("chose %s, and %s after a restart", first, n.pool.v4)
+	if n.pool.V4 != first {
+		t.Errorf("chose %s, and %s after a restart", first, n.pool.V4)
 	}
 }
 

@@ -13,14 +13,15 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
 // poolRoutes are the routes that hold a pool together, to be added or deleted: what is sent to an address that no Pod has
 // is refused here and not sent to the outside, and others who look for a free range see this one as taken.
-func poolRoutes(typ uint16, p *pool) []rtnl.Message {
+func poolRoutes(typ uint16, p *addresses.Pool) []rtnl.Message {
 	var msgs []rtnl.Message
-	for _, prefix := range []netip.Prefix{p.v4, p.v6} {
+	for _, prefix := range []netip.Prefix{p.V4, p.V6} {
 		if !prefix.IsValid() {
 			continue
 		}
