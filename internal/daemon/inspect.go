@@ -3,9 +3,11 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
 	"path"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -119,4 +121,14 @@ func (s sandboxes) volumes(pod *corev1.Pod) []v1alpha1.Volume {
 		list = append(list, v)
 	}
 	return list
+}
+
+// inode is the number by which namespaces are told apart.
+func inode(pid int, name string) (uint64, error) {
+	var st unix.Stat_t
+	path := fmt.Sprintf("/proc/%d/ns/%s", pid, name)
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return st.Ino, nil
 }

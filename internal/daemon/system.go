@@ -2,10 +2,7 @@ package daemon
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -101,46 +98,4 @@ func (s system) Stop(ctx context.Context) error {
 	s.d.purge.Store(true)
 	s.d.stop(errStopped)
 	return nil
-}
-
-// hostIPs are this host's own addresses: the one of the default route first, as the kubelet chooses it.
-func hostIPs() []string {
-	var ips []string
-	// No packet is sent: connecting a datagram socket only chooses the route.
-	for _, target := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
-		conn, err := net.Dial("udp", target)
-		if err != nil {
-			continue
-		}
-		if a, ok := conn.LocalAddr().(*net.UDPAddr); ok && !a.IP.IsLoopback() {
-			ips = append(ips, a.IP.String())
-		}
-		_ = conn.Close()
-	}
-	if len(ips) > 0 {
-		return ips
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && n.IP.IsGlobalUnicast() && !strings.HasPrefix(n.IP.String(), "10.88.") {
-			ips = append(ips, n.IP.String())
-		}
-	}
-	if len(ips) == 0 {
-		return []string{"127.0.0.1"} // a host with no network at all
-	}
-	return ips
-}
-
-// inode is the number by which namespaces are told apart.
-func inode(pid int, name string) (uint64, error) {
-	var st unix.Stat_t
-	path := fmt.Sprintf("/proc/%d/ns/%s", pid, name)
-	if err := unix.Stat(path, &st); err != nil {
-		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return st.Ino, nil
 }
