@@ -98,8 +98,12 @@ type Pods struct {
 	mu      sync.Mutex
 	workers map[types.UID]*worker
 	owners  map[string]types.UID // of sandboxes
-	hostIPs []string             // as of asked
-	asked   time.Time
+
+	host struct { // apart from mu: asking the kernel must hold up nobody but who wants to know
+		sync.Mutex
+		ips   []string
+		asked time.Time
+	}
 }
 
 // New makes Pods; [Pods.Run] brings them to life.
@@ -277,12 +281,12 @@ func (p *Pods) disown(sandbox string) {
 const hostIPsEvery = 10 * time.Second
 
 func (p *Pods) addresses() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.hostIPs == nil || time.Since(p.asked) > hostIPsEvery {
-		p.hostIPs, p.asked = p.cfg.HostIPs(), time.Now()
+	p.host.Lock()
+	defer p.host.Unlock()
+	if p.host.ips == nil || time.Since(p.host.asked) > hostIPsEvery {
+		p.host.ips, p.host.asked = p.cfg.HostIPs(), time.Now()
 	}
-	return p.hostIPs
+	return p.host.ips
 }
 
 // slot waits for a place among those that make things in the kernel.
