@@ -8,7 +8,7 @@ VERSION := $(shell cat VERSION)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOLBOX := internal/assets/toolbox.tar
 
-.PHONY: help build demo test race lint leaks install uninstall bench clean
+.PHONY: help build demo test test-vm race lint leaks install uninstall bench clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lint: $(TOOLBOX) ## gofmt, go vet, staticcheck
 	go vet -tags toolbox ./internal/assets
 	go tool staticcheck ./...
 
+test-vm: ## the systemd unit and the kernel's side on Linux 6.1 and cgroup v2, in qemu (minutes, as root)
+	@scripts/test-vm
+
 leaks: ## fail if Hull has left anything in the kernel
 	@scripts/leaks
 
@@ -45,6 +48,7 @@ bench: build ## compare with runc and podman, where they are installed
 
 install: build ## binaries and a systemd unit
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/hull bin/hulld bin/hull-keeper
+	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' dist/hull.service > $(DESTDIR)$(UNITDIR)/hull.service
 
 uninstall: ## what install put there
