@@ -56,6 +56,16 @@ func (a *app) running() (*client.Client, bool) {
 
 // start runs hull-keeper, which runs hulld, and returns when hulld serves.
 func (a *app) start(ctx context.Context, args []string) error {
+	if err := a.detach(ctx, args); err != nil {
+		return err
+	}
+	a.warnf("hulld was not running: started (root %s, state %s)\n", a.root, a.state)
+	return nil
+}
+
+// detach has hull-keeper see to it that a hulld serves. One that runs already keeps its flags; the next is started with
+// these.
+func (a *app) detach(ctx context.Context, args []string) error {
 	keeper, err := beside("hull-keeper")
 	if err != nil {
 		return err
@@ -74,7 +84,6 @@ func (a *app) start(ctx context.Context, args []string) error {
 		}
 		return fmt.Errorf("start hulld: %s", lastLine(string(said), err))
 	}
-	a.warnf("hulld was not running: started (root %s, state %s)\n", a.root, a.state)
 	return nil
 }
 

@@ -38,7 +38,10 @@ func (a *app) systemStart() *cobra.Command {
 		Example: `  hull system start
   hull system start -- --pod-max-pids 1000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, running := a.running(); running {
+			if c, running := a.running(); running {
+				if bySystemd() {
+					return a.takeOver(cmd.Context(), c, args)
+				}
 				if len(args) > 0 {
 					return fmt.Errorf("hulld is running already (root %s, state %s), and takes flags at its start only: hull system stop, then start it again", a.root, a.state)
 				}
@@ -51,35 +54,49 @@ func (a *app) systemStart() *cobra.Command {
 }
 
 func (a *app) systemStop() *cobra.Command {
-	var deletePods bool
+	var pods podsAtStop
 	cmd := &cobra.Command{
-		Use:   "stop [--delete-pods]",
-		Short: "Stop Hull; refused while Pods run, unless they may be deleted",
+		Use:   "stop [--delete-pods|--leave-pods]",
+		Short: "Stop Hull; refused while Pods run, unless they may be deleted or left alone",
 		Example: `  hull system stop
-  hull system stop --delete-pods`,
+  hull system stop --delete-pods
+  hull system stop --leave-pods   # they run on without hulld; hull system start takes them over`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.stop(cmd.Context(), deletePods)
+			return a.stop(cmd.Context(), pods)
 		},
 	}
-	cmd.Flags().BoolVar(&deletePods, "delete-pods", false, "delete all Pods first")
+	cmd.Flags().BoolVar(&pods.remove, "delete-pods", false, "delete all Pods first")
+	cmd.Flags().BoolVar(&pods.leave, "leave-pods", false, "stop hulld alone while Pods run, and let them run on")
+	cmd.MarkFlagsMutuallyExclusive("delete-pods", "leave-pods")
 	return cmd
 }
 
-func (a *app) stop(ctx context.Context, deletePods bool) error {
+// podsAtStop is what a stop does with Pods that run; refused without either.
+type podsAtStop struct{ remove, leave bool }
+
+func (a *app) stop(ctx context.Context, pods podsAtStop) error {
 	c, running := a.running()
 	if running {
 		q := url.Values{}
-		if deletePods {
+		if pods.remove {
 			q.Set("deletePods", "true")
 		}
-		if err := c.Do(ctx, client.Request{Method: "POST", Path: own("stop"), Query: q}, nil); err != nil {
+		err := c.Do(ctx, client.Request{Method: "POST", Path: own("stop"), Query: q}, nil)
+		if err != nil && (!pods.leave || !client.IsConflict(err)) {
 			return err
 		}
 	}
-	stopped, err := a.stopKeeper(ctx)
+	stopped, live, err := a.stopKeeper(ctx)
 	if err != nil {
 		return err
+	}
+	if live > 0 {
+		if !pods.leave {
+			return fmt.Errorf("hulld has stopped, but hull-keeper stays: %d processes that it keeps are alive", live)
+		}
+		a.printf("hulld has stopped; hull-keeper and %d processes of Pods run on\n", live)
+		return nil
 	}
 	if !running && !stopped {
 		a.printf("hulld is not running\n")
@@ -89,21 +106,21 @@ func (a *app) stop(ctx context.Context, deletePods bool) error {
 	return nil
 }
 
-// stopKeeper asks the keeper to end, which it does when hulld has ended and nothing that it keeps lives. It reports false
-// when there is no keeper.
-func (a *app) stopKeeper(ctx context.Context) (bool, error) {
+// stopKeeper asks the keeper to end, which it does when hulld has ended and nothing that it keeps lives; otherwise it
+// stays, and live is how many processes it keeps. It reports false when there is no keeper.
+func (a *app) stopKeeper(ctx context.Context) (stopped bool, live int, err error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unixpacket", filepath.Join(a.state, "keeper.sock"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return false, nil
+		return false, 0, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("talk to hull-keeper: %w", err)
+		return false, 0, fmt.Errorf("talk to hull-keeper: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if _, err := conn.Write([]byte(`{"do":"stop"}`)); err != nil {
-		return false, fmt.Errorf("talk to hull-keeper: %w", err)
+		return false, 0, fmt.Errorf("talk to hull-keeper: %w", err)
 	}
 	var answer struct {
 		Error  string `json:"error"`
@@ -113,17 +130,17 @@ func (a *app) stopKeeper(ctx context.Context) (bool, error) {
 		} `json:"keeper"`
 	}
 	if err := json.NewDecoder(conn).Decode(&answer); err != nil {
-		return false, fmt.Errorf("hull-keeper's answer: %w", err)
+		return false, 0, fmt.Errorf("hull-keeper's answer: %w", err)
 	}
 	if answer.Error != "" {
-		return false, errors.New(answer.Error)
+		return false, 0, errors.New(answer.Error)
 	}
 	if !answer.Keeper.Ends {
-		return false, fmt.Errorf("hulld has stopped, but hull-keeper stays: %d processes that it keeps are alive", answer.Live)
+		return false, answer.Live, nil
 	}
 	// Its end of the connection closes when it has ended.
 	_, err = io.Copy(io.Discard, conn)
-	return true, err
+	return true, 0, err
 }
 
 func (a *app) systemInfo() *cobra.Command {
