@@ -206,22 +206,26 @@ func TestOverlayOfAList(t *testing.T) {
 
 func TestOverlayOfMounts(t *testing.T) {
 	needRoot(t)
-	lower := layers(t, 2)
-	upper, work := upperAndWork(t)
-	var mounts []*os.File
-	for _, dir := range lower {
-		f, err := OpenSource(dir)
-		must(t, err)
-		defer func() { _ = f.Close() }()
-		m, err := CloneTree(f, false)
-		must(t, err)
-		defer func() { _ = m.Close() }()
-		mounts = append(mounts, m)
+	for name, makeOne := range map[string]func(OverlayOptions) (*os.File, error){"by descriptor": Overlay, "in a namespace aside": overlayByMount} {
+		t.Run(name, func(t *testing.T) {
+			lower := layers(t, 2)
+			upper, work := upperAndWork(t)
+			var mounts []*os.File
+			for _, dir := range lower {
+				f, err := OpenSource(dir)
+				must(t, err)
+				defer func() { _ = f.Close() }()
+				m, err := CloneTree(f, false)
+				must(t, err)
+				defer func() { _ = m.Close() }()
+				mounts = append(mounts, m)
+			}
+			f, err := makeOne(OverlayOptions{LowerMounts: mounts, Upper: upper, Work: work, Volatile: true})
+			must(t, err)
+			defer func() { _ = f.Close() }()
+			checkOverlay(t, f, 2, upper)
+		})
 	}
-	f, err := Overlay(OverlayOptions{LowerMounts: mounts, Upper: upper, Work: work, Volatile: true})
-	must(t, err)
-	defer func() { _ = f.Close() }()
-	checkOverlay(t, f, 2, upper)
 }
 
 func TestPTY(t *testing.T) {

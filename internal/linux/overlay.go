@@ -14,7 +14,7 @@ import (
 // OverlayOptions names the directories of an overlay.
 type OverlayOptions struct {
 	Lower       []string   // read-only layers, top first
-	LowerMounts []*os.File // instead of Lower: the layers as detached mounts, such as idmapped ones
+	LowerMounts []*os.File // instead of Lower: the layers as detached mounts, such as idmapped ones; used up by the call
 	Upper, Work string     // where changes go; both empty for a read-only overlay
 	Volatile    bool       // nothing is synced, not even when it is unmounted: for an upper that nobody reads after a crash
 }
@@ -24,19 +24,48 @@ const maxParam = 255
 
 // Overlay makes an overlay as a detached mount.
 func Overlay(o OverlayOptions) (*os.File, error) {
-	f, err := overlay(o, layerByLayer)
-	if err == nil || !errors.Is(err, unix.EINVAL) || len(o.LowerMounts) > 0 {
+	if len(o.LowerMounts) > 0 {
+		f, err := overlay(o, layerByLayer)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+			return overlayByMount(o)
+		}
 		return f, err
 	}
-	// Before Linux 6.8 layers were one list; whether that fits into an option decides how it is given.
-	f, lerr := overlay(o, layerList)
-	if errors.Is(lerr, errLongLayers) {
-		f, lerr = overlayByMount(o)
+	if kernelBefore(6, 8) {
+		return overlayOfList(o)
 	}
+	f, err := overlay(o, layerByLayer)
+	if !errors.Is(err, unix.EINVAL) {
+		return f, err
+	}
+	f, lerr := overlayOfList(o)
 	if lerr != nil {
 		return nil, err // the first one says more
 	}
 	return f, nil
+}
+
+// overlayOfList is for kernels where layers are one list: before Linux 6.8, which is not tried out, as each try would be a
+// line in the kernel's log. Whether the list fits into an option decides how it is given.
+func overlayOfList(o OverlayOptions) (*os.File, error) {
+	f, err := overlay(o, layerList)
+	if errors.Is(err, errLongLayers) {
+		return overlayByMount(o)
+	}
+	return f, err
+}
+
+// kernelBefore compares the version of this kernel.
+func kernelBefore(major, minor int) bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var is, sub int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &is, &sub); err != nil {
+		return false
+	}
+	return is < major || is == major && sub < minor
 }
 
 func overlay(o OverlayOptions, layers func(fsfd int, o OverlayOptions, held *pathHolder) error) (*os.File, error) {
@@ -112,8 +141,9 @@ func layerList(fsfd int, o OverlayOptions, held *pathHolder) error {
 	return nil
 }
 
-// overlayByMount is for kernels where only mount(2) takes a long list. It mounts in a mount namespace of a thread of its
-// own, on the work directory, and keeps a detached copy; namespace and thread end with the call.
+// overlayByMount is for kernels where only mount(2) takes a long list, or where overlay takes no layer that is mounted
+// nowhere. It mounts in a mount namespace of a thread of its own, and keeps a detached copy; namespace and thread end with
+// the call.
 func overlayByMount(o OverlayOptions) (*os.File, error) {
 	type result struct {
 		f   *os.File
@@ -140,21 +170,25 @@ func mountAside(o OverlayOptions) (*os.File, error) {
 	held := &pathHolder{}
 	defer held.close()
 	lower, err := held.list(o.Lower)
+	if len(o.LowerMounts) > 0 {
+		lower, err = attachAside(o.LowerMounts)
+	}
 	if err != nil {
 		return nil, err
 	}
-	options, at := "lowerdir="+lower, o.Lower[0]
+	options := "lowerdir=" + lower
 	if o.Upper != "" {
 		dirs, err := held.list([]string{o.Upper, o.Work})
 		if err != nil {
 			return nil, err
 		}
 		upper, work, _ := strings.Cut(dirs, ":")
-		options, at = options+",upperdir="+upper+",workdir="+work, o.Work
+		options += ",upperdir=" + upper + ",workdir=" + work
 		if o.Volatile {
 			options += ",volatile"
 		}
 	}
+	const at = "/proc" // a directory that every host has, and where nothing is looked up any more afterwards
 	if err := unix.Mount("overlay", at, "overlay", 0, options); err != nil {
 		return nil, fmt.Errorf("mount overlay with %s: %w", options, err)
 	}
@@ -163,6 +197,19 @@ func mountAside(o OverlayOptions) (*os.File, error) {
 		return nil, fmt.Errorf("clone overlay: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "overlay"), nil
+}
+
+// attachAside puts detached mounts into this thread's mount namespace, each on top of the one before, and names them by
+// their descriptors.
+func attachAside(mounts []*os.File) (string, error) {
+	names := make([]string, len(mounts))
+	for i, f := range mounts {
+		if err := AttachPath(f, "/"); err != nil {
+			return "", fmt.Errorf("layer %d: %w", i, err)
+		}
+		names[i] = "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
+	}
+	return strings.Join(names, ":"), nil
 }
 
 // pathHolder gives directories short names, through descriptors that it holds open until the mount is made.
