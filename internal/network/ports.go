@@ -139,7 +139,11 @@ func bind(fd int, c claim) error {
 	if err := unix.Bind(fd, sa); err != nil {
 		return err
 	}
-	return unix.Listen(fd, 0)
+	backlog := 0
+	if c.proto == "SCTP" {
+		backlog = 1 // where 0 is the end of listening
+	}
+	return unix.Listen(fd, backlog)
 }
 
 func (c claim) addr4() [4]byte {
