@@ -248,15 +248,25 @@ func memory(t *testing.T, pid int) (anon, rss int) {
 	return anon, rss
 }
 
-// TestMemory builds the real program and holds it to its budget.
-func TestMemory(t *testing.T) {
-	w := newWorld(t)
-	w.exe = filepath.Join(w.dir, "real")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", w.exe, "github.com/hull-pods/hull/cmd/hull-keeper")
+// realKeeper is $HULL_BIN's, or one that is built here.
+func realKeeper(t *testing.T, dir string) string {
+	t.Helper()
+	if bin := os.Getenv("HULL_BIN"); bin != "" {
+		return filepath.Join(bin, "hull-keeper")
+	}
+	exe := filepath.Join(dir, "real")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, "github.com/hull-pods/hull/cmd/hull-keeper")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return exe
+}
+
+// TestMemory holds the real program to its budget.
+func TestMemory(t *testing.T) {
+	w := newWorld(t)
+	w.exe = realKeeper(t, w.dir)
 	test, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
