@@ -52,9 +52,11 @@ func (b *bench) memory(ctx context.Context) error {
 }
 
 // settle gives the kernel time to free what it frees behind everybody's back, and hulld to see that a burst is over.
-func settle(ctx context.Context) error {
+func settle(ctx context.Context) error { return pause(ctx, 2500*time.Millisecond) }
+
+func pause(ctx context.Context, d time.Duration) error {
 	select {
-	case <-time.After(2500 * time.Millisecond):
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

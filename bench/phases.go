@@ -9,6 +9,12 @@ import (
 	"time"
 )
 
+// phaseRuns is how many Pods the phases are told of.
+const phaseRuns = 10
+
+// startUp is how long a container's program takes at most until it handles signals.
+const startUp = 300 * time.Millisecond
+
 // phases tells where the time of a Pod's start and end goes, by what hulld says of it at level debug.
 func (b *bench) phases(ctx context.Context) error {
 	h, err := b.startHull(ctx, "phases", "--log-level", "debug")
@@ -16,9 +22,13 @@ func (b *bench) phases(ctx context.Context) error {
 		return err
 	}
 	var starts, ends []time.Duration
-	for i := range b.runs {
+	for i := range phaseRuns {
 		made, err := h.burst(ctx, i, 1)
 		if err != nil {
+			return err
+		}
+		// As first process of its namespace, a program that has not come to its signal handlers yet does not hear SIGTERM.
+		if err := pause(ctx, startUp); err != nil {
 			return err
 		}
 		gone, err := h.remove(ctx, i, 1)
