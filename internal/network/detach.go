@@ -102,6 +102,12 @@ func (n *Network) freePorts(l *lease) error {
 			return err
 		}
 	}
+	// The ports may be another's before the lease has ended: a hulld that dies in between must not find them in both.
+	rest := *l
+	rest.Ports = nil
+	if err := n.dir.save(&rest, 0); err != nil {
+		return err
+	}
 	releaseAll(l)
 	n.book.leave(l)
 	return nil

@@ -328,6 +328,39 @@ func TestRestartAdopts(t *testing.T) {
 	}
 }
 
+// A port may be another's while the kernel still takes down the namespace of the one who had it. A hulld that dies then must
+// not give it back to him.
+func TestRestartWhileThePortIsAnothers(t *testing.T) {
+	cfg := testConfig(t)
+	n := open(t, cfg)
+	n.grace = time.Hour
+	ports := []Port{{HostPort: 8080, ContainerPort: 80}}
+	first, second := newID(t), newID(t)
+	for _, id := range []string{first, second} {
+		if _, err := n.Attach(t.Context(), Request{ID: id, Netns: netns(t), Ports: ports}); err != nil {
+			t.Fatal(err)
+		}
+		if id == first {
+			if err := n.Release(t.Context(), id); err != nil { // its namespace stays: the test has it
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n = open(t, cfg)
+	if ids, err := n.List(t.Context()); err != nil || len(ids) != 2 {
+		t.Errorf("%q, %v", ids, err)
+	}
+	if l := n.leases[first]; len(l.Ports) != 0 {
+		t.Errorf("the one that has ended has ports: %+v", l.Ports)
+	}
+	if l := n.leases[second]; len(l.Ports) != 1 || len(l.held) == 0 {
+		t.Errorf("the other one has lost its port: %+v", l)
+	}
+}
+
 func TestHundredAtOnce(t *testing.T) {
 	n := open(t, testConfig(t))
 	pods := make([]Result, 100)

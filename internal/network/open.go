@@ -162,8 +162,12 @@ func (n opening) adopt() error {
 	for _, l := range n.leases {
 		n.names[l.Interface] = true
 		n.pool.Mark(l.ips())
-		n.table.adopt(l)
-		if err := errors.Join(n.book.enter(l), n.holdAgain(l)); err != nil {
+		err := n.book.enter(l)
+		if err == nil { // else the table would have a port twice, which the kernel refuses as a whole
+			n.table.adopt(l)
+			err = n.holdAgain(l)
+		}
+		if err != nil {
 			n.log.Warn("a host port could not be held again", "sandbox", l.ID, "error", err)
 		}
 	}
