@@ -107,7 +107,7 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	if old != nil {
 		if old.ContainerID != "" && old.ContainerID != st.ContainerID && st.RestartCount <= old.RestartCount {
 			st.RestartCount = old.RestartCount // it counts from the start again: the records before it were removed
-			if !countsAhead(old) {
+			if foundLost(old) == nil {
 				st.RestartCount++
 			}
 		}
@@ -134,28 +134,30 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	return st
 }
 
-// countsAhead tells whether a status has counted a restart that was still to come: that of a lost container.
-func countsAhead(old *v1.ContainerStatus) bool {
+// foundLost is how a container ended that was found lost before: that is told once, and has counted the restart to come.
+func foundLost(old *v1.ContainerStatus) *v1.ContainerStateTerminated {
 	t := old.State.Terminated
 	if t == nil && old.State.Running == nil {
 		t = old.LastTerminationState.Terminated // its successor waits
 	}
-	return t != nil && t.Reason == reasonUnknown
+	if t == nil || t.Reason != reasonUnknown {
+		return nil
+	}
+	return t
 }
 
-// lost is the state of a container whose end nobody saw; once told, it stays. It counts the restart that is to come.
+// lost is the state of a container whose end nobody saw, whether or not anybody had seen it run; once told, it stays.
 func lost(st, old *v1.ContainerStatus) {
-	switch {
-	case old != nil && old.State.Running != nil:
-		st.State.Terminated = &v1.ContainerStateTerminated{
-			Reason: reasonUnknown, Message: "The container could not be located when the pod was terminated", ExitCode: 137,
+	if old != nil && old.ContainerID == st.ContainerID {
+		if t := foundLost(old); t != nil {
+			st.State.Terminated = t.DeepCopy()
+			return
 		}
-		st.RestartCount = old.RestartCount + 1
-	case old != nil && old.ContainerID == st.ContainerID && old.State.Terminated != nil:
-		st.State.Terminated = old.State.Terminated.DeepCopy()
-	default:
-		st.State.Waiting = &v1.ContainerStateWaiting{}
 	}
+	st.State.Terminated = &v1.ContainerStateTerminated{
+		Reason: reasonUnknown, Message: "The container could not be located when the pod was terminated", ExitCode: 137,
+	}
+	st.RestartCount++
 }
 
 // inferCompleted settles init containers that are through: they are not to be run again, so nothing makes them wait. One

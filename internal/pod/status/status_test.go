@@ -270,6 +270,15 @@ func TestLostContainers(t *testing.T) {
 			t.Errorf("its successor: %+v", c)
 		}
 	}
+	// Nobody had seen it run either: the daemon died before it could say so.
+	unseen := podOf("i | a", v1.RestartPolicyNever)
+	lostInit := &plan.Seen{Sandboxes: sandbox(), Containers: []plan.Container{ctr("i", 0, plan.Unknown, 0)}}
+	for range 2 {
+		unseen.Status = Of(unseen, lostInit, nil, t0)
+		if c := unseen.Status.InitContainerStatuses[0]; unseen.Status.Phase != v1.PodFailed || state(c.State) != "Terminated(ContainerStatusUnknown 137)" || c.RestartCount != 1 {
+			t.Errorf("lost before it was seen: %s, %+v", unseen.Status.Phase, c)
+		}
+	}
 	// The record is gone altogether: after a reboot, say.
 	pod = podOf("a", v1.RestartPolicyNever)
 	pod.Status = Of(pod, &plan.Seen{Sandboxes: sandbox(), Containers: []plan.Container{ctr("a", 0, plan.Running, 0)}}, nil, t0)
