@@ -182,7 +182,9 @@ func (c *container) startPipes(ctx context.Context, back *undo.Stack) (*stdio, e
 }
 
 func (c *container) startProcess(ctx context.Context, back *undo.Stack, io *stdio, cgroups []*os.File) error {
-	if err := back.Push(fpStartProcess, "kill the process", c.killStarted); err != nil {
+	// The record goes back before the keeper's: what is on record as running, and unknown to the keeper, is taken for lost.
+	undo := func(ctx context.Context) error { return errors.Join(c.killStarted(ctx), c.unmark()) }
+	if err := back.Push(fpStartProcess, "kill the process", undo); err != nil {
 		return err
 	}
 	p, err := c.r.starterOf(c.in).Start(ctx, starter.Request{
@@ -201,6 +203,13 @@ func (c *container) startProcess(ctx context.Context, back *undo.Stack, io *stdi
 		io.Ends = append(io.Ends, p.Console)
 	}
 	return nil
+}
+
+// unmark takes a start off the record.
+func (c *container) unmark() error {
+	return c.update(func(rec *containerRecord) {
+		rec.Status.State, rec.Status.PID, rec.Status.StartedAt = ContainerCreated, 0, time.Time{}
+	})
 }
 
 // born has the keeper know whose the process is before it is anything.

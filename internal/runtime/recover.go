@@ -200,7 +200,10 @@ func (c *container) adopt(ctx context.Context, k *keeper.Record) error {
 		return c.lost(ctx)
 	case fateAdopt:
 		if err := c.reopen(ctx, k); err != nil {
-			return err
+			// One that cannot be taken over must not keep hulld from running the others.
+			c.r.log.Error("a container cannot be taken over, and is killed", "container", c.id, "err", err)
+			defer c.r.forget(ctx, c.key())
+			return errors.Join(c.detach(), c.lost(ctx))
 		}
 		if k.Exit != nil {
 			c.processEnded(*k.Exit)
@@ -280,10 +283,7 @@ func (c *container) unstart(ctx context.Context, k *keeper.Record) error {
 	if err := c.clearCgroup(ctx); err != nil {
 		return err
 	}
-	err := c.update(func(rec *containerRecord) {
-		rec.Status.State, rec.Status.PID, rec.Status.StartedAt = ContainerCreated, 0, time.Time{}
-	})
-	return errors.Join(err, c.r.cfg.Keeper.Forget(ctx, c.key()))
+	return errors.Join(c.unmark(), c.r.cfg.Keeper.Forget(ctx, c.key()))
 }
 
 func (c *container) clearCgroup(ctx context.Context) error {
