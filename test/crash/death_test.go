@@ -62,6 +62,14 @@ func (h *hull) wantEnd(c containerState, code int, reason string) {
 	}
 }
 
+// runs is what a Pod's containers have written of themselves, once there are so many lines: a container runs, to Hull, before
+// its shell has come to write one.
+func (h *hull) runs(pod string, lines int) (string, bool) {
+	h.t.Helper()
+	wait := fmt.Sprintf("while [ $(wc -l < /data/runs) -lt %d ]; do sleep 0.05; done; cat /data/runs", lines)
+	return h.exec(pod, "c", "sh", "-c", wait)
+}
+
 // TestInfraKilled: the sandbox is over, and its containers are stopped, with their grace period. The Pod begins again with its init containers, in a
 // new sandbox, unless it is never to be restarted.
 func TestInfraKilled(t *testing.T) {
@@ -77,7 +85,7 @@ func TestInfraKilled(t *testing.T) {
 
 	p := h.await("always", "its container to run again", after(1))
 	h.wantEnd(p.container("c").LastState, 143, "Error")
-	if out, ok := h.exec("always", "c", "cat", "/data/runs"); !ok || out != "init\nrun\ninit\nrun\n" {
+	if out, ok := h.runs("always", 4); !ok || out != "init\nrun\ninit\nrun\n" {
 		t.Errorf("its containers ran like this: %q", out)
 	}
 	if in := h.inspect("always"); in.Infra.PID == always.Infra.PID || in.Infra.PID == 0 {
@@ -109,7 +117,7 @@ func TestContainerKilled(t *testing.T) {
 		if now := h.born(h.inspect(name).Infra.PID); now != infra[name] {
 			t.Errorf("%s: the infra container was %s, and is %s", name, infra[name], now)
 		}
-		if out, ok := h.exec(name, "c", "cat", "/data/runs"); !ok || out != "init\nrun\nrun\n" {
+		if out, ok := h.runs(name, 3); !ok || out != "init\nrun\nrun\n" {
 			t.Errorf("%s: its containers ran like this: %q", name, out)
 		}
 	}
