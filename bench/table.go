@@ -64,7 +64,7 @@ func (t *table) print(w io.Writer) {
 	_, _ = fmt.Fprintln(tw, "figure\thull\tpeer\tratio\ttarget\t\t")
 	for _, r := range t.rows {
 		value, peer, ratio, verdict := number(r.Value)+" "+r.Unit, "", "", ""
-		if r.Unit == "" {
+		if r.Unit == "" && r.Value == 0 { // a section that could not run
 			value = "-"
 		}
 		if r.Peer != 0 {
