@@ -14,6 +14,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 const usage = `hull-keeper is the parent of Hull's daemon and containers. hull starts it by itself.
@@ -83,6 +85,9 @@ func run(state, file string, args []string) error {
 	ready, err := readyFile()
 	if err != nil {
 		return err
+	}
+	if err := linux.NoHugePages(); err != nil {
+		return fmt.Errorf("keep huge pages from the heap: %w", err)
 	}
 	err = Run(Config{
 		State: state, Args: args, Env: os.Environ(), File: file, Ready: ready,
