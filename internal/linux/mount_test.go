@@ -179,7 +179,7 @@ func TestOverlay(t *testing.T) {
 	must(t, err)
 	defer func() { _ = f.Close() }()
 	checkOverlay(t, f, 2, "")
-	if _, err := Overlay(OverlayOptions{Lower: []string{"/no/such/layer"}}); !errors.Is(err, unix.ENOENT) {
+	if _, err := Overlay(OverlayOptions{Lower: []string{"/no/such/layer", "/no/such/other"}}); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("a missing layer: %v", err)
 	}
 }

@@ -169,6 +169,18 @@ func mountAside(o OverlayOptions) (*os.File, error) {
 	// The directories are opened here, as overlay takes none that are in another mount namespace.
 	held := &pathHolder{}
 	defer held.close()
+	options := ""
+	if o.Upper != "" {
+		dirs, err := held.list([]string{o.Upper, o.Work})
+		if err != nil {
+			return nil, err
+		}
+		upper, work, _ := strings.Cut(dirs, ":")
+		options = ",upperdir=" + upper + ",workdir=" + work
+		if o.Volatile {
+			options += ",volatile"
+		}
+	}
 	lower, err := held.list(o.Lower)
 	if len(o.LowerMounts) > 0 {
 		lower, err = attachAside(o.LowerMounts)
@@ -176,18 +188,7 @@ func mountAside(o OverlayOptions) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := "lowerdir=" + lower
-	if o.Upper != "" {
-		dirs, err := held.list([]string{o.Upper, o.Work})
-		if err != nil {
-			return nil, err
-		}
-		upper, work, _ := strings.Cut(dirs, ":")
-		options += ",upperdir=" + upper + ",workdir=" + work
-		if o.Volatile {
-			options += ",volatile"
-		}
-	}
+	options = "lowerdir=" + lower + options
 	const at = "/proc" // a directory that every host has, and where nothing is looked up any more afterwards
 	if err := unix.Mount("overlay", at, "overlay", 0, options); err != nil {
 		return nil, fmt.Errorf("mount overlay with %s: %w", options, err)
@@ -199,17 +200,24 @@ func mountAside(o OverlayOptions) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "overlay"), nil
 }
 
-// attachAside puts detached mounts into this thread's mount namespace, each on top of the one before, and names them by
-// their descriptors.
+// attachAside puts detached mounts into this thread's mount namespace, below a file system of its own on /dev, and returns
+// their places.
 func attachAside(mounts []*os.File) (string, error) {
-	names := make([]string, len(mounts))
+	const on = "/dev"
+	if err := unix.Mount("tmpfs", on, "tmpfs", unix.MS_NOEXEC, "size=64k"); err != nil {
+		return "", fmt.Errorf("mount tmpfs on %s: %w", on, err)
+	}
+	places := make([]string, len(mounts))
 	for i, f := range mounts {
-		if err := AttachPath(f, "/"); err != nil {
+		places[i] = on + "/" + strconv.Itoa(i)
+		if err := unix.Mkdir(places[i], 0o700); err != nil {
+			return "", &os.PathError{Op: "mkdir", Path: places[i], Err: err}
+		}
+		if err := AttachPath(f, places[i]); err != nil {
 			return "", fmt.Errorf("layer %d: %w", i, err)
 		}
-		names[i] = "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
 	}
-	return strings.Join(names, ":"), nil
+	return strings.Join(places, ":"), nil
 }
 
 // pathHolder gives directories short names, through descriptors that it holds open until the mount is made.
