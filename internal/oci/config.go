@@ -34,7 +34,7 @@ type Config struct {
 
 	Namespaces               Namespaces
 	UIDMappings, GIDMappings []IDMapping // of the user namespace, whether new or joined
-	CgroupV2                 bool        // the host has the unified hierarchy: an unprivileged container gets a cgroup namespace
+	CgroupV2                 bool        // the host has the unified hierarchy: an unprivileged container, or one in a user namespace, gets a cgroup namespace
 
 	CgroupsPath string
 	Resources   Resources

@@ -100,7 +100,8 @@ func namespaces(c *Config) []LinuxNamespace {
 	add(UTSNamespace, c.Namespaces.UTS)
 	add(MountNamespace, Namespace{})
 	add(NetworkNamespace, c.Namespaces.Net)
-	if c.CgroupV2 && !c.Privileged {
+	// In a user namespace the tree can be mounted only with a cgroup namespace of its own.
+	if c.CgroupV2 && (!c.Privileged || c.Namespaces.userOwn()) {
 		add(CgroupNamespace, Namespace{})
 	}
 	if c.Namespaces.userOwn() {

@@ -72,6 +72,8 @@ func Spec(t testing.TB, c oci.Config) *oci.Spec {
 	caps, err := oci.HostCapabilities()
 	Must(t, err)
 	c.HostCapabilities = caps
+	_, err = os.Stat("/sys/fs/cgroup/cgroup.controllers")
+	c.CgroupV2 = err == nil
 	s, err := oci.New(c)
 	if err != nil {
 		t.Fatal(err)
