@@ -99,6 +99,7 @@ func (a *app) describe(ctx context.Context, c *client.Client, name string) error
 	d.volumes(p)
 	d.write(0, "QoS Class:\t%s", orNone(p.Status.QOSClass))
 	d.list("Node-Selectors:", pairs(p.Spec.NodeSelector, "="))
+	d.list("Tolerations:", p.tolerations())
 	if err := a.describeEvents(ctx, c, p, d); err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (d *description) head(p *pod) {
 		d.write(0, "IPs:\t<none>")
 		return
 	}
-	d.write(0, "IPs:\t")
+	d.write(0, "IPs:")
 	for _, ip := range s.PodIPs {
 		d.write(1, "IP:\t%s", ip.IP)
 	}
@@ -295,6 +296,25 @@ func (d *description) conditions(p *pod) {
 	for _, c := range p.Status.Conditions {
 		d.write(1, "%s \t%s ", c.Type, c.Status)
 	}
+}
+
+// tolerations are written as kubectl does: key=value:effect.
+func (p *pod) tolerations() []string {
+	var list []string
+	for _, t := range p.Spec.Tolerations {
+		text := t.Key
+		if t.Value != "" {
+			text += "=" + t.Value
+		}
+		if t.Effect != "" {
+			text += ":" + t.Effect
+		}
+		if t.Operator == "Exists" {
+			text = strings.TrimPrefix(text+" op=Exists", " ")
+		}
+		list = append(list, text)
+	}
+	return list
 }
 
 func (d *description) volumes(p *pod) {

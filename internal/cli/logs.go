@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,8 +98,14 @@ func (o *logOptions) query(container string) url.Values {
 
 func (a *app) logs(ctx context.Context, c *client.Client, pod string, o logOptions) error {
 	spec, err := a.pod(ctx, c, pod)
-	if err != nil {
+	var status *client.StatusError
+	switch {
+	case client.IsNotFound(err) && errors.As(err, &status):
+		return fmt.Errorf("error from server (NotFound): %s in namespace %q", status.Message, a.namespace)
+	case err != nil:
 		return err
+	case o.container != "" && !slices.Contains(spec.containerNames(), o.container):
+		return fmt.Errorf("container %s is not valid for pod %s", o.container, pod)
 	}
 	if !o.all {
 		if o.container == "" {

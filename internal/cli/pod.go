@@ -24,6 +24,7 @@ type pod struct {
 		Containers     []podContainer
 		Volumes        []podVolume
 		NodeSelector   map[string]string
+		Tolerations    []struct{ Key, Operator, Value, Effect string }
 		RestartPolicy  string
 		NodeName       string
 		HostNetwork    bool

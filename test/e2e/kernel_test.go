@@ -191,6 +191,9 @@ func (w watched) kill() {
 // own time, so it is looked again and again, but not for ever.
 func nothingRemains(t testing.TB, h *live.Hull) {
 	t.Helper()
+	if t.Failed() {
+		return // what failed may not have come to remove its Pods
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	left := h.Remains()

@@ -1,0 +1,259 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/hulltest/live"
+)
+
+// screen is a terminal with a command on it.
+type screen struct {
+	t    testing.TB
+	pty  *os.File
+	cmd  *exec.Cmd
+	seen strings.Builder
+	past int // what until has found already
+}
+
+// onTerminal starts a command line with a terminal of so many columns as its input and output.
+func onTerminal(t testing.TB, cmd *exec.Cmd, columns uint16) *screen {
+	t.Helper()
+	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pty.Close() })
+	fd := int(pty.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{t: t, pty: pty, cmd: cmd}
+	s.resize(columns)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tty.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Its end is the end of every read.
+	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() { late.Stop() })
+	return s
+}
+
+func (s *screen) resize(columns uint16) {
+	s.t.Helper()
+	if err := unix.IoctlSetWinsize(int(s.pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: columns}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *screen) typed(text string) {
+	s.t.Helper()
+	if _, err := io.WriteString(s.pty, text); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// until reads until the text has appeared, after what was found before.
+func (s *screen) until(text string) {
+	s.t.Helper()
+	buf := make([]byte, 4096)
+	for {
+		if i := strings.Index(s.seen.String()[s.past:], text); i >= 0 {
+			s.past += i + len(text)
+			return
+		}
+		n, err := s.pty.Read(buf)
+		s.seen.Write(buf[:n])
+		if err != nil {
+			s.t.Fatalf("the screen never shows %q (%v); it shows\n%q", text, err, s.seen.String())
+		}
+	}
+}
+
+// end waits for the command's end and returns its exit code. What it wrote is in seen.
+func (s *screen) end() int {
+	buf := make([]byte, 4096)
+	for {
+		n, err := s.pty.Read(buf)
+		s.seen.Write(buf[:n])
+		if err != nil {
+			break // EIO: nobody has the terminal any more
+		}
+	}
+	_ = s.cmd.Wait() // the code says it
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// hasColumns looks from the host at the terminal that a Pod's process has, until it is as wide as wanted: of its changes nobody
+// but the processes on it is told.
+func hasColumns(t *testing.T, h *live.Hull, pod string, want uint16) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	in := inspect(t, h, pod)
+	var last []uint16
+	for time.Now().Before(deadline) {
+		last = nil
+		for pid := range programs(t, in) {
+			tty, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/0", pid), os.O_RDWR|unix.O_NOCTTY, 0)
+			if err != nil {
+				continue
+			}
+			size, err := unix.IoctlGetWinsize(int(tty.Fd()), unix.TIOCGWINSZ)
+			_ = tty.Close()
+			if err == nil {
+				last = append(last, size.Col)
+			}
+		}
+		if slices.Contains(last, want) {
+			return
+		}
+	}
+	t.Fatalf("terminals in pod %s have %d columns, want %d", pod, last, want)
+}
+
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	h := live.Start(t, pool())
+	t.Run("exec", func(t *testing.T) {
+		if r := h.RunInput(toolbox("term", forever), "run", "-d", "-"); r.Code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		s := onTerminal(t, h.Command("exec", "-it", "term", "--", "sh", "-c", "tty; read line; echo got $line; trap 'echo caught; exit 9' INT; echo ready; sleep 1000"), 97)
+		s.until("/dev/pts/0\r\n")
+		hasColumns(t, h, "term", 97)
+		s.resize(61)
+		hasColumns(t, h, "term", 61)
+		s.typed("hello\r")
+		s.until("got hello\r\n")
+		// Ctrl-C is the command's, not ours.
+		s.until("ready\r\n")
+		s.typed("\x03")
+		s.until("caught\r\n")
+		if code := s.end(); code != 9 {
+			t.Errorf("exit code %d, want 9\n%q", code, s.seen.String())
+		}
+		h.Must("delete", "pod", "term")
+	})
+	t.Run("bars", func(t *testing.T) {
+		image := push(t, newRegistry(t, nil), 30_000_000)
+		s := onTerminal(t, h.Command("image", "pull", image), 100)
+		if code := s.end(); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, s.seen.String())
+		}
+		if got := s.seen.String(); !strings.Contains(got, "pulling "+image) || !strings.Contains(got, "Done") || !strings.Contains(got, "28.6 MiB") {
+			t.Errorf("the screen shows %q", got)
+		}
+		h.Must("image", "rm", image)
+	})
+	nothingRemains(t, h)
+}
+
+// started is a hull command that runs, with its standard output line by line.
+type started struct {
+	t     testing.TB
+	cmd   *exec.Cmd
+	lines *bufio.Scanner
+	errs  strings.Builder
+}
+
+func background(t testing.TB, cmd *exec.Cmd) *started {
+	t.Helper()
+	s := &started{t: t, cmd: cmd}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = &s.errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.lines = bufio.NewScanner(out)
+	return s
+}
+
+// line reads up to the line that has the text, and returns it.
+func (s *started) line(text string) string {
+	s.t.Helper()
+	for s.lines.Scan() {
+		if strings.Contains(s.lines.Text(), text) {
+			return s.lines.Text()
+		}
+	}
+	s.t.Fatalf("there is no line with %q: %v", text, s.lines.Err())
+	return ""
+}
+
+// interrupt is Ctrl-C; it returns the exit code.
+func (s *started) interrupt() int {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		s.t.Fatal(err)
+	}
+	for s.lines.Scan() {
+		continue
+	}
+	_ = s.cmd.Wait() // the code says it
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	h := live.Start(t, pool())
+	pods := toolbox("one", `["sh", "-c", "echo up; sleep infinity"]`) + "---\n" + toolbox("two", `["sh", "-c", "echo up; sleep infinity"]`)
+
+	watch := background(t, h.Command("get", "pods", "-w"))
+	run := h.Command("run", "-")
+	run.Stdin = strings.NewReader(pods)
+	r := background(t, run)
+	first := r.line("] up")
+	second := r.line("] up")
+	if got := first + second; got != "[one/main] up[two/main] up" && got != "[two/main] up[one/main] up" {
+		t.Errorf("the output is %q and %q", first, second)
+	}
+	follow := background(t, h.Command("logs", "-f", "one"))
+	follow.line("up")
+	if got := strings.Fields(watch.line("Running")); len(got) < 5 || got[1] != "1/1" || got[3] != "0" {
+		t.Errorf("hull get pods -w prints %q", got)
+	}
+	if code := r.interrupt(); code != 130 {
+		t.Errorf("hull run, interrupted: exit code %d, want 130", code)
+	}
+	for _, pod := range []string{"one", "two"} {
+		if !strings.Contains(r.errs.String(), "pod/"+pod+": removing\n") {
+			t.Errorf("hull run says %q", r.errs.String())
+		}
+		refused(t, h, 1, "not found", "", "get", "pod", pod)
+	}
+	watch.line("Terminating")
+	if code := watch.interrupt(); code != 0 {
+		t.Errorf("hull get -w, interrupted: exit code %d", code)
+	}
+	_ = follow.cmd.Wait() // it ends with the container
+	if code := follow.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("hull logs -f of a Pod that was removed: exit code %d, %q", code, follow.errs.String())
+	}
+	nothingRemains(t, h)
+}
