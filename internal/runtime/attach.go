@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/hull-pods/hull/internal/logs"
+	"github.com/hull-pods/hull/internal/runtime/streams"
 )
 
 // Attach connects a client to a running container's streams until the container has ended, or the client has gone.
@@ -44,7 +45,7 @@ func (c *container) attach(ctx context.Context, st Streams) error {
 	if cfg.TTY && st.Resize != nil && stdin != nil {
 		stop := make(chan struct{})
 		var resizing sync.WaitGroup
-		resizing.Go(func() { resize(stdin, st.Resize, stop) })
+		resizing.Go(func() { streams.Resize(stdin, st.Resize, stop) })
 		defer resizing.Wait()
 		defer close(stop)
 	}

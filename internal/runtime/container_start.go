@@ -15,6 +15,7 @@ import (
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/streams"
 	"github.com/hull-pods/hull/internal/starter"
 	"github.com/hull-pods/hull/internal/undo"
 )
@@ -104,7 +105,7 @@ func (c *container) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closeAll(cgroups)
+	defer streams.CloseAll(cgroups)
 	w.lap("cgroup")
 	io, err := c.startPipes(ctx, &back)
 	if err != nil {
@@ -157,14 +158,14 @@ func (c *container) startPipes(ctx context.Context, back *undo.Stack) (*stdio, e
 		return nil, err
 	}
 	var witness *os.File
-	if io.witness, witness, err = pipe(true); err != nil {
+	if io.witness, witness, err = streams.Pipe(true); err != nil {
 		return nil, err
 	}
 	defer func() { _ = witness.Close() }() // what the keeper has is for the next hulld
 	held := slices.Concat([]*os.File{witness}, io.Ends)
 	if cfg.Stdin && !cfg.TTY {
 		var ours *os.File
-		if io.stdin, ours, err = pipe(false); err != nil {
+		if io.stdin, ours, err = streams.Pipe(false); err != nil {
 			return nil, err
 		}
 		c.mu.Lock()
@@ -234,7 +235,7 @@ func (c *container) running(facts starter.Facts) error {
 
 // keepTerminal has the keeper hold a terminal, and makes input of a descriptor of our own for it: its output is the log's.
 func (c *container) keepTerminal(ctx context.Context, master *os.File) error {
-	own, err := duplicate(master)
+	own, err := streams.Duplicate(master)
 	if err != nil {
 		return err
 	}

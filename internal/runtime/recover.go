@@ -14,6 +14,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/logs"
+	"github.com/hull-pods/hull/internal/runtime/streams"
 )
 
 // recover makes the runtime's state what the kernel has. The order matters: the records first, as everything else is
@@ -38,7 +39,7 @@ func (r *Runtime) recover(ctx, run context.Context) error {
 	}
 	defer func() {
 		for _, k := range kept {
-			closeAll(k.FDs)
+			streams.CloseAll(k.FDs)
 		}
 	}()
 	if err := r.loadSandboxes(ctx, kept); err != nil {
@@ -219,12 +220,12 @@ func (c *container) reopen(ctx context.Context, k *keeper.Record) error {
 	tty := c.config().TTY
 	ends := logs.Ends(tty)
 	if len(fds) < ends {
-		closeAll(fds)
+		streams.CloseAll(fds)
 		return fmt.Errorf("the keeper holds %d descriptors of it, not %d", len(fds), ends)
 	}
 	switch {
 	case tty:
-		own, err := duplicate(fds[ends-1])
+		own, err := streams.Duplicate(fds[ends-1])
 		if err != nil {
 			return err
 		}
@@ -273,7 +274,7 @@ func (c *container) ran(ctx context.Context, k *keeper.Record) (bool, error) {
 // unstart makes a container a created one again that was being started when hulld died, and whose process, if there was one,
 // never ran the command.
 func (c *container) unstart(ctx context.Context, k *keeper.Record) error {
-	closeAll(k.FDs)
+	streams.CloseAll(k.FDs)
 	k.FDs = nil
 	if k.PID != 0 && k.Exit == nil {
 		if err := c.r.killAndWait(ctx, k); err != nil {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/runtime/streams"
 )
 
 func TestExit(t *testing.T) {
@@ -111,7 +112,7 @@ func TestFate(t *testing.T) {
 
 func TestWitness(t *testing.T) {
 	record := func(birth func(theirs *os.File)) *keeper.Record {
-		theirs, ours, err := pipe(true)
+		theirs, ours, err := streams.Pipe(true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/network"
+	"github.com/hull-pods/hull/internal/runtime/streams"
 	"github.com/hull-pods/hull/internal/starter"
 	"github.com/hull-pods/hull/internal/undo"
 )
@@ -180,7 +181,7 @@ func (s *sandbox) makeInfra(ctx context.Context, back *undo.Stack) error {
 	if err != nil {
 		return err
 	}
-	defer closeAll(join)
+	defer streams.CloseAll(join)
 	if err := back.Push(fpSandboxInfra, "kill the infra container", s.killStarted); err != nil {
 		return err
 	}

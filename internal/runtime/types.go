@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"io"
 	"net/netip"
 	"os"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/streams"
 )
 
 // The words of the packages below that callers need to speak to a Runtime.
@@ -21,6 +21,8 @@ type (
 	HostAlias  = network.HostAlias
 	Warning    = network.Warning
 	LogOptions = logs.Options
+	Streams    = streams.Streams
+	Size       = streams.Size
 )
 
 // MissingClusterDNS is the reason of a warning.
@@ -187,15 +189,4 @@ type Event struct {
 	Type        EventType
 	SandboxID   string
 	ContainerID string // but with SandboxEnded
-}
-
-// Size of a terminal, in characters.
-type Size struct{ Width, Height uint16 }
-
-// Streams are the ends that a client holds of an exec or attach session. Nil ends are not connected.
-type Streams struct {
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	TTY            bool
-	Resize         <-chan Size
 }

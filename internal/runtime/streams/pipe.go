@@ -1,4 +1,4 @@
-package runtime
+package streams
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipe makes a pipe of which one end is a process'. Only ours is non-blocking: O_NONBLOCK belongs to the open file, and a
+// Pipe makes a pipe of which one end is a process'. Only ours is non-blocking: O_NONBLOCK belongs to the open file, and a
 // program would meet EAGAIN where it never had before. os.Pipe makes both so.
-func pipe(weRead bool) (theirs, ours *os.File, err error) {
+func Pipe(weRead bool) (theirs, ours *os.File, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, nil, fmt.Errorf("make a pipe: %w", err)
@@ -25,9 +25,9 @@ func pipe(weRead bool) (theirs, ours *os.File, err error) {
 	return os.NewFile(uintptr(their), "pipe"), os.NewFile(uintptr(our), "pipe"), nil
 }
 
-// duplicate is another descriptor of the same open file, which becomes non-blocking: a write to a terminal whose input is full
+// Duplicate is another descriptor of the same open file, which becomes non-blocking: a write to a terminal whose input is full
 // then waits in Go's poller.
-func duplicate(f *os.File) (*os.File, error) {
+func Duplicate(f *os.File) (*os.File, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -46,7 +46,8 @@ func duplicate(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-func closeAll(files []*os.File) {
+// CloseAll closes what its caller has no use for any more.
+func CloseAll(files []*os.File) {
 	for _, f := range files {
 		_ = f.Close()
 	}
