@@ -36,6 +36,7 @@ func (c *container) makeSpec(cfg *ContainerConfig, img *image.ImageConfig, who p
 		Mounts: c.mounts(cfg), ShmPath: c.in.shm(), Devices: cfg.Devices,
 		Namespaces: c.namespaces(sandbox), CgroupV2: c.r.cfg.Cgroups.Unified(),
 		CgroupsPath: c.r.cfg.Cgroups.Load(c.cgroup()).Path(), Resources: cfg.Resources, OOMScoreAdj: cfg.OOMScoreAdj,
+		Rlimits:      openFiles(),
 		UnmaskedProc: cfg.UnmaskedProc, MaskPaths: c.r.host.maskPaths,
 	}
 	if len(out.Args) == 0 {
