@@ -66,7 +66,7 @@ func (h *hull) wantEnd(c containerState, code int, reason string) {
 // its shell has come to write one.
 func (h *hull) runs(pod string, lines int) (string, bool) {
 	h.t.Helper()
-	wait := fmt.Sprintf("while [ $(wc -l < /data/runs) -lt %d ]; do sleep 0.05; done; cat /data/runs", lines)
+	wait := fmt.Sprintf("n=0; while [ $(wc -l < /data/runs) -lt %d ] && [ $n -lt 300 ]; do n=$((n+1)); sleep 0.1; done; cat /data/runs", lines)
 	return h.exec(pod, "c", "sh", "-c", wait)
 }
 
@@ -79,6 +79,7 @@ func TestInfraKilled(t *testing.T) {
 	h.create(workers("never", "Never"))
 	h.await("always", "its container to run", runs)
 	h.await("never", "its container to run", runs)
+	h.runs("always", 2)
 	always, never := h.inspect("always"), h.inspect("never")
 	h.shoot(always.Infra.PID)
 	h.shoot(never.Infra.PID)
@@ -107,6 +108,7 @@ func TestContainerKilled(t *testing.T) {
 		name := strings.ToLower(policy)
 		h.create(workers(name, policy))
 		h.await(name, "its container to run", runs)
+		h.runs(name, 2)
 		in := h.inspect(name)
 		infra[name] = h.born(in.Infra.PID)
 		h.shoot(in.pid(t, "c"))
