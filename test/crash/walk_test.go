@@ -181,6 +181,9 @@ func (w *walker) walk(point, what string) bool {
 	w.atMostOnce(host)
 	w.remove("walk", -1)
 	w.clean(w.descriptors)
+	if f := w.Faults(); f != "" {
+		t.Errorf("hulld has a fault: %s", f)
+	}
 	return fired
 }
 

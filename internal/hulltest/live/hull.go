@@ -89,6 +89,19 @@ func (h *Hull) Log() string {
 	return string(data)
 }
 
+// Faults is the first sign in the log of what must never be, and which the keeper's restart of hulld would hide; "" when there
+// is none.
+func (h *Hull) Faults() string {
+	for line := range strings.Lines(h.Log()) {
+		for _, sign := range []string{"panic: ", "fatal error: ", "WARNING: DATA RACE"} {
+			if strings.HasPrefix(line, sign) {
+				return strings.TrimSpace(line)
+			}
+		}
+	}
+	return ""
+}
+
 // Result is how a command line ended.
 type Result struct {
 	Stdout, Stderr string
@@ -154,6 +167,9 @@ func (h *Hull) end() {
 	ended()
 	if left := h.Leaks(); len(left) > 0 {
 		h.t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+	if f := h.Faults(); f != "" {
+		h.t.Errorf("hulld has a fault: %s", f)
 	}
 	if h.t.Failed() {
 		h.t.Logf("hulld's log:\n%s", h.Log())
