@@ -75,9 +75,10 @@ func (a *app) delete(ctx context.Context, o deleteOptions, args []string) error 
 		a.printf("No resources found\n")
 		return nil
 	}
+	waiting := ctx // the time limit is the waiting's: what is asked for is asked for
 	if o.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, errors.New("timed out waiting for the condition on pods"))
+		waiting, cancel = context.WithTimeoutCause(ctx, o.timeout, errors.New("timed out waiting for the condition on pods"))
 		defer cancel()
 	}
 	var failed []error
@@ -91,7 +92,13 @@ func (a *app) delete(ctx context.Context, o deleteOptions, args []string) error 
 			continue
 		}
 		if o.wait {
-			gone.Go(func() error { return waitGone(ctx, c, t, deleted.Metadata.UID) })
+			gone.Go(func() error {
+				err := waitGone(waiting, c, t, deleted.Metadata.UID)
+				if err != nil && waiting.Err() != nil {
+					return context.Cause(waiting)
+				}
+				return err
+			})
 		}
 	}
 	return errors.Join(append(failed, gone.Wait())...)
