@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -169,7 +170,7 @@ func missingCommand(t *testing.T, h *live.Hull) {
 // forkBomb has a Pod that makes processes as long as it is let.
 func forkBomb(t *testing.T, h *live.Hull) {
 	h.Apply(toolbox("bomb", `["sh", "-c", "while true; do sleep 1000 & done"]`))
-	awaitLog(t, h, "bomb", "resource temporarily unavailable", "can't fork")
+	awaitLog(t, h, "bomb", "resource temporarily unavailable", "failed to create new OS thread")
 	if n := len(programs(t, inspect(t, h, "bomb"))); n > maxPIDs+1 {
 		t.Errorf("%d processes are in the Pod", n)
 	}
@@ -265,7 +266,12 @@ func TestNoOverlayfs(t *testing.T) {
 	if r.Code != 1 || !strings.HasPrefix(r.Stderr, want) {
 		t.Errorf("exit code %d, %q, want %q", r.Code, r.Stderr, want)
 	}
-	if left := h.Leaks(); len(left) > 0 {
+	// The keeper has told why before it ends.
+	left := h.Leaks()
+	for deadline := time.Now().Add(patience); len(left) > 0 && time.Now().Before(deadline); {
+		left = h.Leaks()
+	}
+	if len(left) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
 	}
 }
