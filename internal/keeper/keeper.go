@@ -76,6 +76,7 @@ const (
 	EnvFD    = "HULL_KEEPER_FD"    // the daemon's end of the connection
 	envState = "HULL_KEEPER_STATE" // the state of the program that this one replaces
 	envReady = "HULL_KEEPER_READY" // where a detached keeper says that it listens
+	envSmall = "HULL_KEEPER_SMALL" // set while a keeper executes itself again, for a heap without huge pages
 )
 
 // Files in the state directory.

@@ -79,6 +79,10 @@ func detached(state string, args []string, stdout io.Writer) error {
 }
 
 func run(state, file string, args []string) error {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("program", "hull-keeper")
+	if err := linux.NoHugePages(envSmall); err != nil {
+		log.Warn("huge pages under the heap", "err", err)
+	}
 	if err := os.MkdirAll(state, 0o755); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}
@@ -86,12 +90,9 @@ func run(state, file string, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := linux.NoHugePages(); err != nil {
-		return fmt.Errorf("keep huge pages from the heap: %w", err)
-	}
 	err = Run(Config{
 		State: state, Args: args, Env: os.Environ(), File: file, Ready: ready,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("program", "hull-keeper"),
+		Log: log,
 	})
 	if err != nil && ready != nil {
 		// The word that has been given wins; otherwise this one is the reason.

@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-func TestNoHugePages(t *testing.T) {
-	must(t, NoHugePages())
+func TestSmallPages(t *testing.T) {
+	must(t, smallPages())
 	f, err := os.Open("/proc/self/smaps")
 	must(t, err)
 	defer func() { _ = f.Close() }()
