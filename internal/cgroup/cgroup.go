@@ -87,7 +87,7 @@ func Open(cfg Config) (*Tree, error) {
 			t.log.Debug("the kernel counts no swap: limits of swap are left out")
 		}
 	}
-	return t, nil
+	return t, t.warm()
 }
 
 // controllers are the superblock's options but for the flags that every file system has.

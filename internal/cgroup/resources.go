@@ -189,6 +189,15 @@ func (g *Group) manage(c *cgroups.Cgroup, fn func(manager, *cgroups.Cgroup) erro
 	return fn(m, c)
 }
 
+// warm has the library for v1 find out what this kernel calls its files. It does so with the first limits that it sets, and
+// keeps that in variables which all of its groups share, and which nothing guards: so it is done before there are several.
+func (t *Tree) warm() error {
+	if t.unified {
+		return nil
+	}
+	return t.Load("").manage(&cgroups.Cgroup{}, func(m manager, c *cgroups.Cgroup) error { return m.Set(c.Resources) })
+}
+
 func (r *Resources) convert(t *Tree) *cgroups.Resources {
 	out := &cgroups.Resources{
 		CpuShares: r.CPUShares, CpuQuota: r.CPUQuota, CpuPeriod: r.CPUPeriod, Memory: r.Memory, MemorySwap: r.Swap,
