@@ -18,7 +18,7 @@ func workers(name, policy string) string {
 	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q},"spec":{"restartPolicy":%q,"terminationGracePeriodSeconds":5,
 	"volumes":[{"name":"data","emptyDir":{}}],
 	"initContainers":[{"name":"init","image":"localhost/hull/toolbox","command":["sh","-c","echo init >> /data/runs"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}],
-	"containers":[{"name":"c","image":"localhost/hull/toolbox","command":["sh","-c","echo run >> /data/runs; exec sleep infinity"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}]}}`, name, policy)
+	"containers":[{"name":"c","image":"localhost/hull/toolbox","command":["sh","-c","echo run >> /data/runs; sleep infinity"],"volumeMounts":[{"name":"data","mountPath":"/data"}]}]}}`, name, policy)
 }
 
 func runs(p *pod) bool { return p != nil && p.Status.Phase == "Running" && p.running("c") }
