@@ -91,6 +91,7 @@ func (c *container) makeRecord(_ context.Context, back *undo.Stack) error {
 
 // unrecord forgets the container: the last step of its removal.
 func (c *container) unrecord() error {
+	err := os.RemoveAll(c.r.dir.container(c.id)) // before it is forgotten: a directory without an owner is a leftover
 	c.r.mu.Lock()
 	delete(c.r.containers, c.id)
 	delete(c.r.processes, c.key())
@@ -99,7 +100,7 @@ func (c *container) unrecord() error {
 	c.ready.close()
 	c.ready = nil
 	c.mu.Unlock()
-	return os.RemoveAll(c.r.dir.container(c.id))
+	return err
 }
 
 func (c *container) holdLayers(ctx context.Context, back *undo.Stack) error {

@@ -57,26 +57,44 @@ func (r *Runtime) Leftovers(ctx context.Context) ([]Leftover, error) {
 	return slices.Concat(found...), nil
 }
 
-func (r *Runtime) ids() map[string]bool {
+// known is what sandboxes and containers on record are found by. It is filled before the kernel is looked at, as something may
+// be removed meanwhile, and again after that, as something may be made: what is on record at neither time has no owner.
+type known map[string]bool
+
+func (r *Runtime) ids(into known) known {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known := map[string]bool{}
 	for id := range r.sandboxes {
-		known[id] = true
+		into[id] = true
 	}
 	for id := range r.containers {
-		known[id] = true
+		into[id] = true
 	}
-	return known
+	return into
+}
+
+func (r *Runtime) cgroupsOnRecord(into known) known {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.sandboxes {
+		for p := s.config().CgroupParent; p != "." && p != "/" && p != ""; p = filepath.Dir(p) {
+			into[p] = true
+		}
+	}
+	for _, c := range r.containers {
+		into[c.cgroup()] = true
+	}
+	return into
 }
 
 // leftInfra finds infra processes by their name: those that a dead keeper had are nobody's children.
 func (r *Runtime) leftInfra(context.Context) ([]Leftover, error) {
-	known := r.ids()
+	known := r.ids(known{})
 	procs, err := processesNamed("hull-infra " + r.cfg.Instance + " ")
 	if err != nil {
 		return nil, err
 	}
+	r.ids(known)
 	var list []Leftover
 	for pid, name := range procs {
 		if known[name[strings.LastIndexByte(name, ' ')+1:]] {
@@ -90,21 +108,12 @@ func (r *Runtime) leftInfra(context.Context) ([]Leftover, error) {
 }
 
 func (r *Runtime) leftCgroups(context.Context) ([]Leftover, error) {
+	known := r.cgroupsOnRecord(known{})
 	paths, err := r.cfg.Cgroups.List()
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	known := map[string]bool{}
-	for _, s := range r.sandboxes {
-		for p := s.config().CgroupParent; p != "." && p != "/" && p != ""; p = filepath.Dir(p) {
-			known[p] = true
-		}
-	}
-	for _, c := range r.containers {
-		known[c.cgroup()] = true
-	}
-	r.mu.Unlock()
+	r.cgroupsOnRecord(known)
 	var list []Leftover
 	for _, p := range paths {
 		if known[p] || known[filepath.Dir(p)] && filepath.Base(p) == cgroup.InfraLeaf {
@@ -122,11 +131,12 @@ func (r *Runtime) leftCgroups(context.Context) ([]Leftover, error) {
 }
 
 func (r *Runtime) leftNetworks(ctx context.Context) ([]Leftover, error) {
+	known := r.ids(known{})
 	owners, err := r.cfg.Network.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	known := r.ids()
+	r.ids(known)
 	var list []Leftover
 	for _, id := range owners {
 		if !known[id] && !r.cfg.Network.Leaving(id) {
@@ -140,13 +150,14 @@ func (r *Runtime) leftNetworks(ctx context.Context) ([]Leftover, error) {
 
 // leftDirectories finds directories of sandboxes and containers without a record, and what is mounted in them.
 func (r *Runtime) leftDirectories(context.Context) ([]Leftover, error) {
-	known := r.ids()
+	known := r.ids(known{})
 	var list []Leftover
 	for _, top := range []string{r.dir.sandboxes(), r.dir.containers(), r.dir.uppers()} {
 		ids, err := recordDirs(top)
 		if err != nil {
 			return nil, err
 		}
+		r.ids(known)
 		for _, id := range ids {
 			if known[id] {
 				continue

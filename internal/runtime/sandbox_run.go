@@ -85,11 +85,12 @@ func (s *sandbox) makeRecord(_ context.Context, back *undo.Stack) error {
 
 // unrecord forgets the sandbox: the last step of its removal.
 func (s *sandbox) unrecord() error {
+	err := os.RemoveAll(s.r.dir.sandbox(s.id)) // before it is forgotten: a directory without an owner is a leftover
 	s.r.mu.Lock()
 	delete(s.r.sandboxes, s.id)
 	delete(s.r.processes, s.key())
 	s.r.mu.Unlock()
-	return os.RemoveAll(s.r.dir.sandbox(s.id))
+	return err
 }
 
 func (s *sandbox) makeCgroup(ctx context.Context, back *undo.Stack) error {
