@@ -113,7 +113,10 @@ func (n checker) checkRoutes() ([]string, error) {
 	var problems []string
 	for _, r := range routes {
 		for _, p := range []netip.Prefix{n.pool.V4, n.pool.V6} {
-			dev := byIndex[r.Index]
+			dev, there := byIndex[r.Index]
+			if r.Index != 0 && !there {
+				continue // a Pod's, which went between the two questions, and its route with it
+			}
 			ours := dev.Group == n.group || r.Type == unix.RTN_UNREACHABLE && r.Dst == p
 			if p.IsValid() && r.Dst.Bits() > 0 && r.Dst.Overlaps(p) && !ours {
 				problems = append(problems, fmt.Sprintf("the host's route to %s by %s overlaps the Pods' pool %s: choose another pool", r.Dst, dev.Name, p))
