@@ -70,6 +70,15 @@ func (h *hull) runs(pod string, lines int) (string, bool) {
 	return h.exec(pod, "c", "sh", "-c", wait)
 }
 
+// began waits until a Pod's container runs, and has come to say so.
+func (h *hull) began(pod string) {
+	h.t.Helper()
+	h.await(pod, "its container to run", runs)
+	if out, ok := h.runs(pod, 2); !ok || out != "init\nrun\n" {
+		h.t.Errorf("the containers of %s ran like this: %q", pod, out)
+	}
+}
+
 // TestInfraKilled: the sandbox is over, and its containers are stopped, with their grace period. The Pod begins again with its init containers, in a
 // new sandbox, unless it is never to be restarted.
 func TestInfraKilled(t *testing.T) {
@@ -77,8 +86,8 @@ func TestInfraKilled(t *testing.T) {
 	descriptors := h.KeeperDescriptors()
 	h.create(workers("always", "Always"))
 	h.create(workers("never", "Never"))
-	h.await("always", "its container to run", runs)
-	h.await("never", "its container to run", runs)
+	h.began("always")
+	h.began("never")
 	h.runs("always", 2)
 	always, never := h.inspect("always"), h.inspect("never")
 	h.shoot(always.Infra.PID)
@@ -107,7 +116,7 @@ func TestContainerKilled(t *testing.T) {
 	for _, policy := range []string{"Always", "OnFailure", "Never"} {
 		name := strings.ToLower(policy)
 		h.create(workers(name, policy))
-		h.await(name, "its container to run", runs)
+		h.began(name)
 		h.runs(name, 2)
 		in := h.inspect(name)
 		infra[name] = h.born(in.Infra.PID)
@@ -138,8 +147,8 @@ func TestKeeperKilled(t *testing.T) {
 	descriptors := h.KeeperDescriptors()
 	h.create(workers("always", "Always"))
 	h.create(workers("never", "Never"))
-	h.await("always", "its container to run", runs)
-	h.await("never", "its container to run", runs)
+	h.began("always")
+	h.began("never")
 	var old []string
 	for _, name := range []string{"always", "never"} {
 		in := h.inspect(name)
