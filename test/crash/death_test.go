@@ -161,9 +161,7 @@ func TestKeeperKilled(t *testing.T) {
 			t.Errorf("a container's process did not outlive the keeper: %v", err)
 		}
 	}
-	if r := h.Run("get", "pods"); r.Code != 0 {
-		t.Fatalf("hull get pods: %s", r.Stderr)
-	}
+	h.Up() // as hull does
 	p := h.await("always", "its container to run again", after(1))
 	h.wantEnd(p.container("c").LastState, 137, "ContainerStatusUnknown")
 	p = h.await("never", "its end", func(p *pod) bool { return p != nil && p.Status.Phase == "Failed" })
