@@ -16,7 +16,7 @@ help: ## this list
 build: $(TOOLBOX) ## bin/hull, bin/hulld and bin/hull-keeper
 	go build -trimpath -tags toolbox -ldflags '$(LDFLAGS)' -o bin/ ./cmd/hull ./cmd/hulld ./cmd/hull-keeper
 
-$(TOOLBOX): $(shell find cmd/toolbox -name '*.go') go.mod
+$(TOOLBOX): $(shell find cmd/toolbox internal/assets/mkimage -name '*.go' -o -name '*.bin') go.mod
 	go run ./internal/assets/mkimage -o $@
 
 demo: build ## run a Pod of two containers, look at it, remove it

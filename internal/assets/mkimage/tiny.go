@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"debug/elf"
+	_ "embed"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -10,9 +11,26 @@ import (
 
 func sorted(m map[string][]byte) []string { return slices.Sorted(maps.Keys(m)) }
 
-// tiny makes true and false, which are nothing but an exit code, as programs of one system call: they start in a tenth of the
-// time.
+// The instructions of sleep, assembled from the sources beside them.
+var (
+	//go:embed sleep_amd64.bin
+	sleepAMD64 []byte
+	//go:embed sleep_arm64.bin
+	sleepARM64 []byte
+)
+
+// tiny makes the commands that are worth a program of their own: true and false, which are nothing but an exit code, and sleep,
+// which is what most containers do. They start in a fortieth of the time of the toolbox.
 func tiny(name, arch string) ([]byte, bool) {
+	if name == "sleep" {
+		switch arch {
+		case "amd64":
+			return program(elf.EM_X86_64, sleepAMD64), true
+		case "arm64":
+			return program(elf.EM_AARCH64, sleepARM64), true
+		}
+		return nil, false
+	}
 	code, ok := map[string]byte{"true": 0, "false": 1}[name]
 	if !ok {
 		return nil, false
