@@ -1,7 +1,11 @@
 // Package archtest holds which package may import which, as data, and fails the build on an edge that is not in it.
 package archtest
 
-import "strings"
+import (
+	"path"
+	"slices"
+	"strings"
+)
 
 // everybody may import these.
 var everybody = []string{"undo", "failpoint"}
@@ -11,7 +15,8 @@ var below = []string{
 	"runtime", "network", "image", "oci", "seccomp", "cgroup", "starter", "birth", "keeper", "logs", "fdconn", "linux", "assets",
 }
 
-// table says for each package which others it may import. A subpackage belongs to its parent: internal/pod/plan is pod.
+// table says for each package which others it may import. A subpackage that has no row belongs to its parent: internal/pod/plan
+// is pod. One with a row is for those alone whose rows name it.
 var table = map[string][]string{
 	"cmd/hull":        {"cli"},
 	"cmd/hulld":       {"daemon"},
@@ -30,19 +35,31 @@ var table = map[string][]string{
 	"pod":          {"store", "volume", "runtime", "image"},
 	"volume":       {"store", "image", "linux"},
 	"store":        {},
-	"runtime":      {"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux"},
-	"network":      {"linux"},
-	"image":        {"linux"},
-	"oci":          {},
-	"seccomp":      {"oci"},
-	"cgroup":       {"linux"},
-	"starter":      {"birth", "fdconn", "linux", "oci", "keeper", "seccomp", "assets"},
-	"birth":        {"linux"},
-	"keeper":       {"fdconn", "linux"},
-	"logs":         {"linux"},
-	"fdconn":       {"linux"},
-	"linux":        {},
-	"assets":       {},
+	"runtime": {
+		"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux", "runtime/record", "runtime/spec", "runtime/rootfs",
+		"runtime/namefiles", "runtime/process", "runtime/streams", "runtime/leftover", "runtime/outbox",
+	},
+	"runtime/record":    {"network", "oci", "starter", "runtime/process"},
+	"runtime/spec":      {"oci", "image", "cgroup", "runtime/record", "runtime/process", "runtime/namefiles"},
+	"runtime/namefiles": {"network", "oci", "runtime/record"},
+	"runtime/rootfs":    {"linux"},
+	"runtime/leftover":  {"network", "cgroup", "linux", "runtime/record"},
+	"runtime/outbox":    {},
+	"runtime/process":   {"image", "linux"},
+	"runtime/streams":   {},
+
+	"network": {"linux"},
+	"image":   {"linux"},
+	"oci":     {},
+	"seccomp": {"oci"},
+	"cgroup":  {"linux"},
+	"starter": {"birth", "fdconn", "linux", "oci", "keeper", "seccomp", "assets"},
+	"birth":   {"linux"},
+	"keeper":  {"fdconn", "linux"},
+	"logs":    {"linux"},
+	"fdconn":  {"linux"},
+	"linux":   {},
+	"assets":  {},
 
 	"undo":      {"failpoint"},
 	"failpoint": {},
@@ -51,19 +68,15 @@ var table = map[string][]string{
 	"bench":     append([]string{"client"}, below...),
 }
 
-// owner is the package of the table that a directory belongs to: "internal/pod/plan" is "pod", "cmd/hulld" is itself.
+// owner is the package of the table that a directory belongs to, which is the nearest one above it that has a row:
+// "internal/pod/plan" is "pod", "internal/runtime/record" and "cmd/hulld" are themselves.
 func owner(dir string) string {
-	parts := strings.Split(dir, "/")
-	if dir == "internal/api/v1alpha1" {
-		return "api/v1alpha1"
+	name := strings.TrimPrefix(dir, "internal/")
+	for ; ; name = path.Dir(name) {
+		if _, known := table[name]; known || !strings.Contains(name, "/") {
+			return name
+		}
 	}
-	if parts[0] == "internal" && len(parts) > 1 {
-		return parts[1]
-	}
-	if parts[0] == "cmd" && len(parts) > 1 {
-		return parts[0] + "/" + parts[1]
-	}
-	return parts[0]
 }
 
 // door is a foreign vocabulary and the packages that speak it.
@@ -71,6 +84,16 @@ type door struct {
 	prefixes []string
 	except   []string // within the prefixes, but everybody's
 	may      []string
+}
+
+// opens tells whether a package of the table, or one that belongs to it, may go through.
+func (d door) opens(pkg string) bool {
+	for ; pkg != "."; pkg = path.Dir(pkg) {
+		if slices.Contains(d.may, pkg) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d door) covers(imp string) bool {

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -48,6 +49,23 @@ func PidfdWait(pidfd *os.File) error {
 	}
 	if err != nil {
 		return fmt.Errorf("wait for a process: %w", err)
+	}
+	return nil
+}
+
+// PidfdKill kills the process of a pidfd, and waits until it has ended. When the context ends before, the descriptor is
+// closed.
+func PidfdKill(ctx context.Context, pidfd *os.File) error {
+	if err := PidfdSignal(pidfd, unix.SIGKILL); err != nil {
+		if errors.Is(err, os.ErrProcessDone) {
+			return nil
+		}
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = pidfd.Close() })
+	defer stop()
+	if err := PidfdWait(pidfd); err != nil {
+		return errors.Join(err, ctx.Err())
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 // Attach connects a client to a running container's streams until the container has ended, or the client has gone.
 func (r *Runtime) Attach(ctx context.Context, id string, st Streams) error {
-	c, err := r.container(id)
+	c, err := r.all.container(id)
 	if err != nil {
 		return err
 	}
@@ -26,19 +26,17 @@ func (r *Runtime) Attach(ctx context.Context, id string, st Streams) error {
 }
 
 func (c *container) attach(ctx context.Context, st Streams) error {
-	c.mu.Lock()
-	w, stdin, cfg := c.log, c.stdin, &c.rec.Status.Config
-	state := c.rec.Status.State
-	c.mu.Unlock()
+	cfg := c.config()
+	w, stdin := c.held.streams()
 	if w == nil {
-		return fmt.Errorf("it is not running (%s): %w", state, errdefs.ErrFailedPrecondition)
+		return fmt.Errorf("it is not running (%s): %w", c.status().State, errdefs.ErrFailedPrecondition)
 	}
 	if st.Stdin != nil && cfg.Stdin && stdin != nil {
 		// Ends with the client's connection, which api closes, or with the container's end of the pipe.
 		go func() {
 			_, err := io.Copy(stdin, st.Stdin)
 			if err == nil && cfg.StdinOnce && !cfg.TTY {
-				c.closeStdin()
+				_ = c.held.closeStdin()
 			}
 		}()
 	}
@@ -52,20 +50,9 @@ func (c *container) attach(ctx context.Context, st Streams) error {
 	return w.Attach(ctx, st.Stdout, st.Stderr)
 }
 
-// closeStdin gives the container its end of input: after the first client's, with stdinOnce.
-func (c *container) closeStdin() {
-	c.mu.Lock()
-	f := c.stdin
-	c.stdin = nil
-	c.mu.Unlock()
-	if f != nil {
-		_ = f.Close()
-	}
-}
-
 // Logs writes a container's log. With o.Follow it goes on until the container has ended and everything is written.
 func (r *Runtime) Logs(ctx context.Context, id string, o LogOptions, stdout, stderr io.Writer) error {
-	c, err := r.container(id)
+	c, err := r.all.container(id)
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,15 @@ type lister interface {
 
 // Birth is the listing of system calls by which a container's process, or with a sandbox's ID its infra process, was made.
 func (r *Runtime) Birth(ctx context.Context, id string) (string, error) {
-	if s, err := r.sandbox(id); err == nil {
+	joins := r.cfg.Cgroups.Hierarchies() // each process writes to so many files, to join its cgroups
+	if s, err := r.all.sandbox(id); err == nil {
 		l, ok := r.native().(lister)
 		if !ok {
 			return "", fmt.Errorf("the birth of %s: %w", s, errdefs.ErrNotImplemented)
 		}
-		return l.InfraListing(s.infraRequest(make([]*os.File, r.joins())))
+		return l.InfraListing(s.infraRequest(make([]*os.File, joins)))
 	}
-	c, err := r.container(id)
+	c, err := r.all.container(id)
 	if err != nil {
 		return "", err
 	}
@@ -44,8 +45,5 @@ func (r *Runtime) Birth(ctx context.Context, id string) (string, error) {
 	c.mu.Lock()
 	facts := c.rec.Facts
 	c.mu.Unlock()
-	return l.Listing(spec, facts, r.joins())
+	return l.Listing(spec, facts, joins)
 }
-
-// joins is how many files a process writes to, to join its cgroups.
-func (r *Runtime) joins() int { return r.cfg.Cgroups.Hierarchies() }

@@ -1,38 +1,41 @@
 package runtime
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/hull-pods/hull/internal/cgroup"
+	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/process"
+	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/rootfs"
+	"github.com/hull-pods/hull/internal/runtime/spec"
 )
 
 // container is one container of a sandbox, from its creation to its removal. It runs at most once.
+//
+// What is done with it is an attempt, with a type of its own: [containerMaking], [containerStart], [containerAdoption],
+// [execution].
 type container struct {
-	r  *Runtime
-	id string
-	in *sandbox
+	r    *Runtime
+	id   string
+	in   *sandbox
+	held grip // while it runs
 
 	op sync.Mutex // held by the one operation that changes what the kernel has: create, start, remove
 
 	mu    sync.Mutex // guards what follows
-	rec   containerRecord
+	rec   record.Container
 	ready *prepared // what Start needs, between create and start
-	pidfd *os.File  // while it runs
-	log   *logs.Writer
-	stdin *os.File // our end, with Config.Stdin
-	spec  *oci.Spec
 	// starting is set from the beginning of Start to its end. The record says "running" before the command runs, others are
 	// told only when it does.
 	starting bool
-	execs    int  // sessions, for their keys
 	ending   bool // its exit has been seen
 
 	gone    chan struct{} // closed when the first process is gone
@@ -40,34 +43,11 @@ type container struct {
 	ended   chan struct{} // closed when it has ended: status, logs and cgroup say so
 }
 
-// prepared is what CreateContainer opened for StartContainer.
-type prepared struct {
-	rootfs  *os.File
-	sources map[string]*os.File // mount sources, by destination
+func (r *Runtime) newContainer(id string, in *sandbox, rec record.Container) *container {
+	return &container{r: r, id: id, in: in, rec: rec, gone: make(chan struct{}), started: make(chan struct{}), ended: make(chan struct{})}
 }
 
-func (p *prepared) close() {
-	if p == nil {
-		return
-	}
-	if p.rootfs != nil {
-		_ = p.rootfs.Close()
-	}
-	for _, f := range p.sources {
-		_ = f.Close()
-	}
-}
-
-func (r *Runtime) newContainer(id string, in *sandbox, rec containerRecord) *container {
-	c := &container{r: r, id: id, in: in, rec: rec, gone: make(chan struct{}), started: make(chan struct{}), ended: make(chan struct{})}
-	r.mu.Lock()
-	r.containers[id] = c
-	r.processes[c.key()] = c
-	r.mu.Unlock()
-	return c
-}
-
-func (c *container) key() string { return keyContainer + c.id }
+func (c *container) key() string { return record.KeyContainer + c.id }
 
 func (c *container) status() ContainerStatus {
 	c.mu.Lock()
@@ -77,6 +57,12 @@ func (c *container) status() ContainerStatus {
 		st.State, st.PID, st.StartedAt = ContainerCreated, 0, time.Time{}
 	}
 	return st
+}
+
+func (c *container) phase() record.Phase {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rec.Phase
 }
 
 func (c *container) config() *ContainerConfig {
@@ -91,33 +77,6 @@ func (c *container) String() string {
 	return fmt.Sprintf("container %q of Pod %s/%s", c.config().Name, s.Namespace, s.Name)
 }
 
-// update changes the record and writes it.
-func (c *container) update(change func(*containerRecord)) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change(&c.rec)
-	return writeRecord(c.r.dir.containerRecord(c.id), &c.rec)
-}
-
-// detach closes what we hold of a running container, which goes on: the keeper holds the same.
-func (c *container) detach() error {
-	c.mu.Lock()
-	w, pidfd, stdin, ready := c.log, c.pidfd, c.stdin, c.ready
-	c.log, c.pidfd, c.stdin, c.ready = nil, nil, nil, nil
-	c.mu.Unlock()
-	var errs []error
-	if w != nil {
-		errs = append(errs, w.Close())
-	}
-	for _, f := range []*os.File{pidfd, stdin} {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
-	}
-	ready.close()
-	return errors.Join(errs...)
-}
-
 func (c *container) logPath() string {
 	return filepath.Join(c.in.config().LogDirectory, c.config().LogPath)
 }
@@ -126,16 +85,93 @@ func (c *container) cgroup() string {
 	return filepath.Join(c.in.config().CgroupParent, c.id)
 }
 
-// signal sends a signal to the container's first process; nil when it has ended.
-func (c *container) signal(sig unix.Signal) error {
+func (c *container) group() *cgroup.Group { return c.r.cfg.Cgroups.Load(c.cgroup()) }
+
+func (c *container) upper() rootfs.Upper { return rootfs.Upper(c.r.dirs.Upper(c.id)) }
+
+// update changes the record and writes it.
+func (c *container) update(change func(*record.Container)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pidfd == nil {
-		return nil
+	change(&c.rec)
+	return record.Write(c.r.dirs.ContainerRecord(c.id), &c.rec)
+}
+
+// unrecord forgets the container: the last step of its removal.
+func (c *container) unrecord() error {
+	err := os.RemoveAll(c.r.dirs.Container(c.id)) // before it is forgotten: a directory without an owner is a leftover
+	c.r.all.dropContainer(c)
+	c.takePrepared().close()
+	return err
+}
+
+// detach closes what we hold of a container. One that runs goes on.
+func (c *container) detach() error {
+	err := c.held.letGo()
+	c.takePrepared().close()
+	return err
+}
+
+// openLog writes the container's output to its log from now on: from our ends of its pipes, or from the keeper's
+// duplicates of them after a restart.
+func (c *container) openLog(ends []*os.File) error {
+	w, err := c.r.collector.Open(logs.Config{
+		Path: c.logPath(), State: filepath.Join(c.r.dirs.Container(c.id), "log"), TTY: c.config().TTY,
+		MaxSize: c.r.cfg.LogMaxSize, MaxFiles: c.r.cfg.LogMaxFiles, OnDiskFull: c.logStalled,
+	}, ends)
+	if err != nil {
+		return err
 	}
-	err := unix.PidfdSendSignal(int(c.pidfd.Fd()), sig, nil, 0)
-	if err != nil && err != unix.ESRCH {
-		return fmt.Errorf("send %s: %w", unix.SignalName(sig), err)
-	}
+	c.held.takeLog(w)
 	return nil
+}
+
+// logStalled tells that a container's output waits; why, and that it goes on, is in the log already.
+func (c *container) logStalled(err error) {
+	if err != nil {
+		c.tell(LogStalled)
+	}
+}
+
+// tell tells the owner what happened to the container.
+func (c *container) tell(what EventType) {
+	c.r.events.Put(c.in.config().Owner, Event{Type: what, SandboxID: c.in.id, ContainerID: c.id})
+}
+
+// keepPrepared has the container keep what waits for its start.
+func (c *container) keepPrepared(p *prepared) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ready = p
+}
+
+// takePrepared makes it the caller's, who closes it; nil when there is none.
+func (c *container) takePrepared() *prepared {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.ready
+	c.ready = nil
+	return p
+}
+
+func (c *container) makeSpec(img *image.ImageConfig, who process.Identity) (*oci.Spec, error) {
+	return c.r.host.Make(spec.Container{
+		Config: c.config(), Image: img, Who: who, Cgroup: c.group().Path(),
+		Sandbox: spec.Sandbox{
+			Config: c.in.config(), NameFiles: c.r.dirs.Sandbox(c.in.id), Shm: c.in.shm(), Namespace: c.in.namespace,
+		},
+	})
+}
+
+// respec is the spec of a container that has been started, made again from what is on record: it is as large as all else that
+// would be kept of a container.
+func (c *container) respec(ctx context.Context) (*oci.Spec, error) {
+	c.mu.Lock()
+	who := c.rec.Who
+	c.mu.Unlock()
+	img, err := c.r.cfg.Images.Get(ctx, c.config().ImageID)
+	if err != nil {
+		return nil, err
+	}
+	return c.makeSpec(&img.Config, who)
 }

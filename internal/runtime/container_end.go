@@ -8,8 +8,18 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/runtime/process"
+	"github.com/hull-pods/hull/internal/runtime/record"
+)
+
+var (
+	fpRemoveProcess = failpoint.New("runtime.remove.process")
+	fpRemoveCgroup  = failpoint.New("runtime.remove.cgroup")
+	fpRemoveUpper   = failpoint.New("runtime.remove.upper")
+	fpRemoveLayers  = failpoint.New("runtime.remove.layers")
+	fpRemoveRecord  = failpoint.New("runtime.remove.record")
 )
 
 // drainLimit is how long an ended container's output may still be written out before its end is told. Its processes are
@@ -43,29 +53,26 @@ func (c *container) processEnded(e keeper.Exit) {
 // log, and the record says how it ended, before anyone is told.
 func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 	var errs []error
-	group := c.r.cfg.Cgroups.Load(c.cgroup())
+	group := c.group()
 	if cfg := c.in.config(); cfg.SharePID || cfg.HostPID {
 		// Without a PID namespace of its own, the first process leaves its children behind, which hold the pipes.
 		errs = append(errs, group.Kill(ctx))
 	}
-	c.mu.Lock()
-	w := c.log
-	c.mu.Unlock()
-	if w != nil {
+	if w, _ := c.held.streams(); w != nil {
 		errs = append(errs, w.Wait(ctx))
 	}
 	oom, err := group.OOMKills()
 	errs = append(errs, err)
-	err = c.update(func(rec *containerRecord) {
+	err = c.update(func(rec *record.Container) {
 		st := &rec.Status
 		st.State, st.EndedAt, st.PID = ContainerExited, e.At, 0
 		st.ExitCode, st.Signal = exitCode(e.Status)
 		st.Reason = exitReason(st.ExitCode, oom > 0)
 	})
 	errs = append(errs, err, c.detach())
-	c.r.forget(ctx, c.key())
+	c.r.all.forget(ctx, c.key())
 	close(c.ended)
-	c.r.emit(c.in.config().Owner, Event{Type: ContainerEnded, SandboxID: c.in.id, ContainerID: c.id})
+	c.tell(ContainerEnded)
 	return errors.Join(errs...)
 }
 
@@ -91,7 +98,7 @@ func exitReason(code int, oom bool) string {
 // StopContainer sends the stop signal, waits for as long as grace, then kills. It returns when the container has ended,
 // and at once for one that does not run.
 func (r *Runtime) StopContainer(ctx context.Context, id string, grace time.Duration) error {
-	c, err := r.container(id)
+	c, err := r.all.container(id)
 	if err != nil {
 		return err
 	}
@@ -106,7 +113,7 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 		return nil
 	}
 	if grace > 0 {
-		if err := c.signal(c.stopSignal(ctx)); err != nil {
+		if err := c.held.signal(stopSignal(ctx, c)); err != nil {
 			return err
 		}
 		timer := time.NewTimer(grace)
@@ -124,7 +131,7 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 
 // kill ends every process of the container, and waits until that is on record.
 func (c *container) kill(ctx context.Context) error {
-	if err := c.signal(unix.SIGKILL); err != nil {
+	if err := c.held.signal(unix.SIGKILL); err != nil {
 		return err
 	}
 	select {
@@ -137,7 +144,7 @@ func (c *container) kill(ctx context.Context) error {
 
 // stopSignal is the container's, the image's, or SIGTERM. An image that has been removed in spite of us says nothing, and one
 // that names what is no signal does not keep its container from being stopped.
-func (c *container) stopSignal(ctx context.Context) unix.Signal {
+func stopSignal(ctx context.Context, c *container) unix.Signal {
 	name := c.config().StopSignal
 	if name == "" {
 		if img, err := c.r.cfg.Images.Get(ctx, c.config().ImageID); err == nil {
@@ -157,7 +164,7 @@ func (c *container) stopSignal(ctx context.Context) unix.Signal {
 
 // RemoveContainer removes a container, and kills it first if it runs. Its log stays. An ID that is not known is no error.
 func (r *Runtime) RemoveContainer(ctx context.Context, id string) error {
-	c, err := r.container(id)
+	c, err := r.all.container(id)
 	if err != nil {
 		return nil
 	}
@@ -174,16 +181,16 @@ func (c *container) remove(ctx context.Context) error {
 	if err := c.stop(ctx, 0); err != nil {
 		return err
 	}
-	if err := c.update(func(rec *containerRecord) { rec.Phase = phaseRemoved }); err != nil {
+	if err := c.update(func(rec *record.Container) { rec.Phase = record.Removed }); err != nil {
 		return err
 	}
 	for _, step := range []func() error{
 		fpRemoveProcess.Hit,
 		func() error { return c.r.starterOf(c.in).Delete(ctx, c.id) },
 		fpRemoveCgroup.Hit,
-		func() error { return c.r.cfg.Cgroups.Load(c.cgroup()).Remove(ctx) },
+		func() error { return c.group().Remove(ctx) },
 		fpRemoveUpper.Hit,
-		c.removeUpper,
+		c.upper().Remove,
 		fpRemoveLayers.Hit,
 		func() error { return c.r.cfg.Images.Release(ctx, c.id) },
 		fpRemoveRecord.Hit,

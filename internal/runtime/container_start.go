@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +14,8 @@ import (
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/spec"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 	"github.com/hull-pods/hull/internal/starter"
 	"github.com/hull-pods/hull/internal/undo"
@@ -35,7 +36,7 @@ const startErrorCode = 128
 // StartContainer runs a created container's command, and returns after the execve. When that cannot be done, the
 // container has ended with reason StartError, exit code 128 and the cause as its message, and the error is returned too.
 func (r *Runtime) StartContainer(ctx context.Context, id string) error {
-	c, err := r.container(id)
+	c, err := r.all.container(id)
 	if err != nil {
 		return err
 	}
@@ -44,34 +45,56 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	if st := c.status().State; st != ContainerCreated {
 		return fmt.Errorf("start %s: it is %s: %w", c, st, errdefs.ErrFailedPrecondition)
 	}
+	return (&containerStart{c: c, r: r}).run(ctx)
+}
+
+// containerStart is the one attempt to run a created container's command.
+type containerStart struct {
+	c       *container
+	r       *Runtime
+	back    undo.Stack
+	ready   *prepared
+	cgroups []*os.File // in which the process writes 0
+	io      stdio
+}
+
+// run starts, and has the container's state say what came of it. Until it returns, others see a created container.
+func (s *containerStart) run(ctx context.Context) error {
+	c := s.c
 	c.mu.Lock()
 	c.starting = true
 	c.mu.Unlock()
-	if c.ready == nil || c.ready.rootfs == nil {
-		err = c.open(ctx)
-	}
+	err := s.prepare(ctx)
 	if err == nil {
-		err = c.start(ctx)
+		err = s.start(ctx)
 	}
 	if err != nil {
 		// Before the end of the process, which may wait already, is looked at: it takes the container for one that ran.
-		err = c.startFailed(fmt.Errorf("start %s: %w", c, err))
+		err = s.failed(fmt.Errorf("start %s: %w", c, err))
 	}
+	s.ready.close()
 	c.mu.Lock()
 	c.starting = false
-	c.ready.close()
-	c.ready = nil
-	c.spec = nil // as large as all else that is kept of a container: respec makes it again
 	c.mu.Unlock()
 	close(c.started)
 	return err
 }
 
-// startFailed records a start that came to nothing. All of it has been taken back, but for what is only ours.
-func (c *container) startFailed(cause error) error {
+// prepare takes what the create has left, or makes it again when hulld restarted in between.
+func (s *containerStart) prepare(ctx context.Context) error {
+	if s.ready = s.c.takePrepared(); s.ready != nil {
+		return nil
+	}
+	s.ready = &prepared{}
+	return s.ready.open(ctx, s.c)
+}
+
+// failed records a start that came to nothing. All of it has been taken back, but for what is only ours.
+func (s *containerStart) failed(cause error) error {
+	c := s.c
 	cause = errors.Join(cause, c.detach())
 	now := time.Now()
-	err := c.update(func(rec *containerRecord) {
+	err := c.update(func(rec *record.Container) {
 		c.starting = false
 		st := &rec.Status
 		st.State, st.PID, st.StartedAt, st.EndedAt = ContainerExited, 0, time.Time{}, now
@@ -81,6 +104,25 @@ func (c *container) startFailed(cause error) error {
 	return errors.Join(cause, err)
 }
 
+func (s *containerStart) start(ctx context.Context) (err error) {
+	defer s.back.Run(ctx, &err)
+	defer s.closeTheirs()
+	w := newStopwatch(s.r.log, "start", s.c.id)
+	for _, step := range []struct {
+		name string
+		make func(context.Context) error
+	}{
+		{"cgroup", s.cgroup}, {"pipes", s.pipes}, {"process", s.process}, {"log", s.log},
+	} {
+		if err := step.make(ctx); err != nil {
+			return err
+		}
+		w.lap(step.name)
+	}
+	s.back.Release()
+	return nil
+}
+
 // stdio is what a start gives to the process and keeps for itself.
 type stdio struct {
 	*logs.Pipes
@@ -88,143 +130,116 @@ type stdio struct {
 	witness *os.File // the container's end
 }
 
-func (s *stdio) closeTheirs() {
-	_ = s.CloseTheirs()
-	for _, f := range []*os.File{s.stdin, s.witness} {
+// closeTheirs closes what the process has by now.
+func (s *containerStart) closeTheirs() {
+	if s.io.Pipes != nil {
+		_ = s.io.CloseTheirs()
+	}
+	for _, f := range []*os.File{s.io.stdin, s.io.witness} {
 		if f != nil {
 			_ = f.Close()
 		}
 	}
+	streams.CloseAll(s.cgroups)
 }
 
-func (c *container) start(ctx context.Context) (err error) {
-	var back undo.Stack
-	defer back.Run(ctx, &err)
-	w := c.r.stopwatch("start", c.id)
-	cgroups, err := c.startCgroup(&back)
+func (s *containerStart) cgroup(context.Context) error {
+	c := s.c
+	remove := func(ctx context.Context) error { return c.group().Remove(ctx) }
+	if err := s.back.Push(fpStartCgroup, "remove the cgroup", remove); err != nil {
+		return err
+	}
+	res := spec.CgroupResources(c.config().Resources)
+	res.Devices = spec.CgroupRules(oci.RulesOf(s.ready.spec))
+	group, err := s.r.cfg.Cgroups.Create(c.cgroup(), res)
 	if err != nil {
 		return err
 	}
-	defer streams.CloseAll(cgroups)
-	w.lap("cgroup")
-	io, err := c.startPipes(ctx, &back)
-	if err != nil {
-		return err
-	}
-	defer io.closeTheirs()
-	w.lap("pipes")
-	if err := c.startProcess(ctx, &back, io, cgroups); err != nil {
-		return err
-	}
-	w.lap("process")
-	if err := c.startLog(&back, io); err != nil {
-		return err
-	}
-	w.lap("log")
-	back.Release()
-	return nil
+	s.cgroups, err = group.Join()
+	return err
 }
 
-func (c *container) startCgroup(back *undo.Stack) ([]*os.File, error) {
-	remove := func(ctx context.Context) error { return c.r.cfg.Cgroups.Load(c.cgroup()).Remove(ctx) }
-	if err := back.Push(fpStartCgroup, "remove the cgroup", remove); err != nil {
-		return nil, err
-	}
-	res := cgroupResources(c.config().Resources)
-	res.Devices = cgroupRules(oci.RulesOf(c.spec))
-	group, err := c.r.cfg.Cgroups.Create(c.cgroup(), res)
-	if err != nil {
-		return nil, err
-	}
-	return group.Join()
-}
-
-// startPipes makes the container's stdio and has the keeper hold our ends of it, before there is a process: first the
+// pipes makes the container's stdio and has the keeper hold our ends of it, before there is a process: first the
 // witness of its birth, then the log's, then our end of its input where that outlives hulld.
-func (c *container) startPipes(ctx context.Context, back *undo.Stack) (*stdio, error) {
-	io := &stdio{}
+func (s *containerStart) pipes(ctx context.Context) error {
 	closeOurs := func(context.Context) error {
-		if io.Pipes == nil {
+		if s.io.Pipes == nil {
 			return nil
 		}
-		return io.CloseOurs()
+		return s.io.CloseOurs()
 	}
-	if err := back.Push(fpStartPipes, "close the pipes", closeOurs); err != nil {
-		return nil, err
+	if err := s.back.Push(fpStartPipes, "close the pipes", closeOurs); err != nil {
+		return err
 	}
-	cfg := c.config()
+	cfg := s.c.config()
 	var err error
-	if io.Pipes, err = logs.NewPipes(cfg.TTY); err != nil {
-		return nil, err
+	if s.io.Pipes, err = logs.NewPipes(cfg.TTY); err != nil {
+		return err
 	}
 	var witness *os.File
-	if io.witness, witness, err = streams.Pipe(true); err != nil {
-		return nil, err
+	if s.io.witness, witness, err = streams.Pipe(true); err != nil {
+		return err
 	}
 	defer func() { _ = witness.Close() }() // what the keeper has is for the next hulld
-	held := slices.Concat([]*os.File{witness}, io.Ends)
+	held := slices.Concat([]*os.File{witness}, s.io.Ends)
 	if cfg.Stdin && !cfg.TTY {
 		var ours *os.File
-		if io.stdin, ours, err = streams.Pipe(false); err != nil {
-			return nil, err
+		if s.io.stdin, ours, err = streams.Pipe(false); err != nil {
+			return err
 		}
-		c.mu.Lock()
-		c.stdin = ours
-		c.mu.Unlock()
+		s.c.held.takeStdin(ours)
 		if !cfg.StdinOnce {
 			held = append(held, ours) // else the end of the first client's input is the container's: nobody else may hold it
 		}
 	}
-	forget := func(ctx context.Context) error { return c.r.cfg.Keeper.Forget(ctx, c.key()) }
-	if err := back.Push(fpStartKeep, "forget the keeper's record", forget); err != nil {
-		return nil, err
-	}
-	return io, c.r.cfg.Keeper.Register(ctx, c.key(), nil, held...)
-}
-
-func (c *container) startProcess(ctx context.Context, back *undo.Stack, io *stdio, cgroups []*os.File) error {
-	// The record goes back before the keeper's: what is on record as running, and unknown to the keeper, is taken for lost.
-	undo := func(ctx context.Context) error { return errors.Join(c.killStarted(ctx), c.unmark()) }
-	if err := back.Push(fpStartProcess, "kill the process", undo); err != nil {
+	key := s.c.key()
+	forget := func(ctx context.Context) error { return s.r.cfg.Keeper.Forget(ctx, key) }
+	if err := s.back.Push(fpStartKeep, "forget the keeper's record", forget); err != nil {
 		return err
 	}
-	p, err := c.r.starterOf(c.in).Start(ctx, starter.Request{
-		Key: c.id, Spec: c.spec, Rootfs: c.ready.rootfs, Sources: c.ready.sources,
-		Stdin: io.stdin, Stdout: io.Stdout, Stderr: io.Stderr, Cgroups: cgroups, Bundle: c.r.dir.container(c.id),
-		Witness: io.witness, Born: c.born, Ready: c.running,
-		Console: func(master *os.File) error { return c.keepTerminal(ctx, master) },
+	return s.r.cfg.Keeper.Register(ctx, key, nil, held...)
+}
+
+func (s *containerStart) process(ctx context.Context) error {
+	c := s.c
+	// The record goes back before the keeper's: what is on record as running, and unknown to the keeper, is taken for lost.
+	undo := func(ctx context.Context) error { return errors.Join(s.kill(ctx), c.update(unstarted)) }
+	if err := s.back.Push(fpStartProcess, "kill the process", undo); err != nil {
+		return err
+	}
+	p, err := s.r.starterOf(c.in).Start(ctx, starter.Request{
+		Key: c.id, Spec: s.ready.spec, Rootfs: s.ready.rootfs, Sources: s.ready.sources,
+		Stdin: s.io.stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.cgroups, Bundle: s.r.dirs.Container(c.id),
+		Witness: s.io.witness, Born: s.born, Ready: s.running,
+		Console: func(master *os.File) error { return s.keepTerminal(ctx, master) },
 	})
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.pidfd = p.PIDFD
-	c.mu.Unlock()
+	c.held.takeProcess(p.PIDFD)
 	if p.Console != nil {
-		io.Ends = append(io.Ends, p.Console)
+		s.io.Ends = append(s.io.Ends, p.Console)
 	}
 	return nil
 }
 
-// unmark takes a start off the record.
-func (c *container) unmark() error {
-	return c.update(func(rec *containerRecord) {
-		rec.Status.State, rec.Status.PID, rec.Status.StartedAt = ContainerCreated, 0, time.Time{}
-	})
+// unstarted takes a start off a record.
+func unstarted(rec *record.Container) {
+	rec.Status.State, rec.Status.PID, rec.Status.StartedAt = ContainerCreated, 0, time.Time{}
 }
 
 // born has the keeper know whose the process is before it is anything.
-func (c *container) born(pid int) error {
-	c.mu.Lock()
-	c.rec.Status.PID = pid
-	c.mu.Unlock()
-	return c.r.cfg.Keeper.Born(c.key(), pid)
+func (s *containerStart) born(pid int) error {
+	s.c.mu.Lock()
+	s.c.rec.Status.PID = pid
+	s.c.mu.Unlock()
+	return s.r.cfg.Keeper.Born(s.c.key(), pid)
 }
 
 // running puts the start on record while the process prepares itself. What is not on record as running has not run: its
 // process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
-func (c *container) running(facts starter.Facts) error {
-	err := c.update(func(rec *containerRecord) {
+func (s *containerStart) running(facts starter.Facts) error {
+	err := s.c.update(func(rec *record.Container) {
 		rec.Status.State, rec.Status.StartedAt, rec.Facts = ContainerRunning, time.Now(), facts
 	})
 	if err != nil {
@@ -234,70 +249,36 @@ func (c *container) running(facts starter.Facts) error {
 }
 
 // keepTerminal has the keeper hold a terminal, and makes input of a descriptor of our own for it: its output is the log's.
-func (c *container) keepTerminal(ctx context.Context, master *os.File) error {
+func (s *containerStart) keepTerminal(ctx context.Context, master *os.File) error {
 	own, err := streams.Duplicate(master)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.stdin = own
-	c.mu.Unlock()
-	return c.r.cfg.Keeper.Add(ctx, c.key(), master)
+	s.c.held.takeStdin(own)
+	return s.r.cfg.Keeper.Add(ctx, s.c.key(), master)
 }
 
-// killStarted takes a process back whose start did not come to its end, and waits until the keeper has reaped it.
-func (c *container) killStarted(ctx context.Context) error {
-	c.mu.Lock()
-	started := c.pidfd != nil
-	c.mu.Unlock()
-	if !started {
+// kill takes a process back whose start did not come to its end, and waits until the keeper has reaped it.
+func (s *containerStart) kill(ctx context.Context) error {
+	if !s.c.held.holdsProcess() {
 		return nil // the starter killed it, if there was one
 	}
-	if err := c.signal(unix.SIGKILL); err != nil {
+	if err := s.c.held.signal(unix.SIGKILL); err != nil {
 		return err
 	}
 	select {
-	case <-c.gone:
+	case <-s.c.gone:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (c *container) startLog(back *undo.Stack, io *stdio) error {
-	if err := back.Push(fpStartLog, "close the log", func(context.Context) error { return c.closeLog() }); err != nil {
+func (s *containerStart) log(context.Context) error {
+	if err := s.back.Push(fpStartLog, "close the log", func(context.Context) error { return s.c.held.closeLog() }); err != nil {
 		return err
 	}
-	ends := io.Ends
-	io.Ends = nil // Open takes them over, also when it fails
-	return c.openLog(ends)
-}
-
-func (c *container) closeLog() error {
-	c.mu.Lock()
-	w := c.log
-	c.log = nil
-	c.mu.Unlock()
-	if w == nil {
-		return nil
-	}
-	return w.Close()
-}
-
-// openLog writes the container's output to its log from now on: from our ends of its pipes, or from the keeper's
-// duplicates of them after a restart.
-func (c *container) openLog(ends []*os.File) error {
-	cfg := c.config()
-	w, err := c.r.collector.Open(logs.Config{
-		Path: c.logPath(), State: filepath.Join(c.r.dir.container(c.id), "log"), TTY: cfg.TTY,
-		MaxSize: c.r.cfg.LogMaxSize, MaxFiles: c.r.cfg.LogMaxFiles,
-		OnDiskFull: func(err error) { c.r.logStalled(c, err) },
-	}, ends)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.log = w
-	return nil
+	ends := s.io.Ends
+	s.io.Ends = nil // openLog takes them over, also when it fails
+	return s.c.openLog(ends)
 }

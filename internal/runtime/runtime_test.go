@@ -3,14 +3,13 @@ package runtime
 import (
 	"errors"
 	"os"
-	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 )
 
@@ -37,73 +36,32 @@ func TestExit(t *testing.T) {
 	}
 }
 
-func TestIDs(t *testing.T) {
-	if a, b := newID(), newID(); !validID(a) || !validID(b) || a == b {
-		t.Errorf("%q, %q", a, b)
-	}
-	for _, bad := range []string{"", "..", "0123", "0123456789abcdef0123456789abcdeG", "0123456789abcdef0123456789abcdef0", "0123456789ABCDEF0123456789ABCDEF"} {
-		if validID(bad) {
-			t.Errorf("%q passes for an ID", bad)
-		}
-	}
-}
-
-func TestMailbox(t *testing.T) {
-	m := newMailbox()
-	first, second := Event{Type: ContainerEnded, ContainerID: "a"}, Event{Type: ContainerEnded, ContainerID: "b"}
-	for range 1000 { // nobody reads: nobody waits, and nothing grows
-		m.put(first)
-		m.put(second)
-	}
-	if len(m.pending) != 2 {
-		t.Errorf("%d events wait, of 2 things", len(m.pending))
-	}
-	out := make(chan Event)
-	go m.run(out)
-	var got []Event
-	for len(got) < 2 {
-		got = append(got, <-out)
-	}
-	if !slices.Equal(got, []Event{first, second}) {
-		t.Errorf("got %v", got)
-	}
-	m.put(first) // once read, it may come again
-	if e := <-out; e != first {
-		t.Errorf("got %v", e)
-	}
-	m.close()
-	m.close()
-	m.put(second)
-	for range out { // closed, whatever was still put
-	}
-}
-
 func TestFate(t *testing.T) {
 	exit := &keeper.Exit{}
 	none, kept, lives, ended := (*keeper.Record)(nil), &keeper.Record{}, &keeper.Record{PID: 7}, &keeper.Record{PID: 7, Exit: exit}
 	for _, c := range []struct {
-		phase phase
+		phase record.Phase
 		state ContainerState
 		kept  *keeper.Record
 		want  fate
 	}{
-		{phaseMaking, ContainerCreated, none, fateNone},
-		{phaseReady, ContainerCreated, none, fateClear},
-		{phaseReady, ContainerCreated, kept, fateUnstart},
-		{phaseReady, ContainerCreated, lives, fateUnstart}, // its process waits for a start on record
-		{phaseReady, ContainerCreated, ended, fateUnstart},
-		{phaseReady, ContainerRunning, lives, fateAdopt},
-		{phaseReady, ContainerRunning, ended, fateAdopt},
-		{phaseReady, ContainerRunning, none, fateLost},
-		{phaseReady, ContainerRunning, kept, fateLost},
-		{phaseReady, ContainerExited, none, fateEnded},
-		{phaseReady, ContainerExited, ended, fateEnded}, // not forgotten before the crash
-		{phaseReady, ContainerUnknown, none, fateEnded},
-		{phaseRemoved, ContainerRunning, lives, fateAdopt}, // to be killed, and reaped by the keeper
-		{phaseRemoved, ContainerCreated, none, fateClear},
-		{phaseRemoved, ContainerExited, none, fateEnded},
+		{record.Making, ContainerCreated, none, fateNone},
+		{record.Ready, ContainerCreated, none, fateClear},
+		{record.Ready, ContainerCreated, kept, fateUnstart},
+		{record.Ready, ContainerCreated, lives, fateUnstart}, // its process waits for a start on record
+		{record.Ready, ContainerCreated, ended, fateUnstart},
+		{record.Ready, ContainerRunning, lives, fateAdopt},
+		{record.Ready, ContainerRunning, ended, fateAdopt},
+		{record.Ready, ContainerRunning, none, fateLost},
+		{record.Ready, ContainerRunning, kept, fateLost},
+		{record.Ready, ContainerExited, none, fateEnded},
+		{record.Ready, ContainerExited, ended, fateEnded}, // not forgotten before the crash
+		{record.Ready, ContainerUnknown, none, fateEnded},
+		{record.Removed, ContainerRunning, lives, fateAdopt}, // to be killed, and reaped by the keeper
+		{record.Removed, ContainerCreated, none, fateClear},
+		{record.Removed, ContainerExited, none, fateEnded},
 	} {
-		rec := &containerRecord{Phase: c.phase, Status: ContainerStatus{State: c.state}}
+		rec := &record.Container{Phase: c.phase, Status: ContainerStatus{State: c.state}}
 		if got := fateOf(rec, c.kept); got != c.want {
 			t.Errorf("%s, %s, kept %+v: %s, want %s", c.phase, c.state, c.kept, got, c.want)
 		}
@@ -154,49 +112,5 @@ func TestWitness(t *testing.T) {
 	_ = open.Close()
 	if _, err := takeWitness(&keeper.Record{}).testify(time.Minute); err == nil {
 		t.Error("a record without a witness testifies")
-	}
-}
-
-func TestRecords(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "container.json")
-	read := func() (containerRecord, error) {
-		var rec containerRecord
-		return rec, readRecord(path, &rec, func() int { return rec.Version })
-	}
-	if _, err := read(); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no record: %v", err)
-	}
-	want := containerRecord{Version: recordVersion, Phase: phaseReady, Status: ContainerStatus{ID: newID(), State: ContainerRunning, PID: 7}}
-	if err := writeRecord(path, &want); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := read(); err != nil || got.Status.ID != want.Status.ID || got.Phase != phaseReady || got.Status.PID != 7 {
-		t.Errorf("read %+v, %v", got, err)
-	}
-	want.Version = recordVersion + 1
-	if err := writeRecord(path, &want); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := read(); err == nil {
-		t.Error("a newer hulld's record is read")
-	}
-	if err := os.WriteFile(path, []byte(`{"Version":1,"Pha`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := read(); err == nil {
-		t.Error("half a record is read")
-	}
-	id := newID()
-	for _, name := range []string{id, "not-an-id"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if ids, err := recordDirs(dir); err != nil || !slices.Equal(ids, []string{id}) {
-		t.Errorf("%q, %v", ids, err)
-	}
-	if ids, err := recordDirs(filepath.Join(dir, "none")); err != nil || ids != nil {
-		t.Errorf("%q, %v", ids, err)
 	}
 }

@@ -2,28 +2,28 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
-	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/cgroup"
+	"github.com/hull-pods/hull/internal/runtime/record"
 )
 
 // sandbox is one Pod's shared namespaces and cgroup. Its infra process holds the namespaces; it is ready as long as that
-// process lives.
+// process lives. How it is made is [sandboxMaking], how it is taken over after a restart [sandboxAdoption].
 type sandbox struct {
 	r  *Runtime
 	id string
 
 	op sync.Mutex // held by the one operation that changes what the kernel has: run, stop, remove
 
-	leaving bool // it has no part in the Pod's cgroup any more; guarded by r.mu
+	leaving bool // it has no part in the Pod's cgroup any more; guarded by the registry
 
 	mu         sync.Mutex // guards what follows
-	rec        sandboxRecord
+	rec        record.Sandbox
 	pidfd      *os.File
 	containers []*container
 
@@ -31,16 +31,11 @@ type sandbox struct {
 	once  sync.Once
 }
 
-func (r *Runtime) newSandbox(id string, rec sandboxRecord) *sandbox {
-	s := &sandbox{r: r, id: id, rec: rec, ended: make(chan struct{})}
-	r.mu.Lock()
-	r.sandboxes[id] = s
-	r.processes[s.key()] = s
-	r.mu.Unlock()
-	return s
+func (r *Runtime) newSandbox(id string, rec record.Sandbox) *sandbox {
+	return &sandbox{r: r, id: id, rec: rec, ended: make(chan struct{})}
 }
 
-func (s *sandbox) key() string { return keySandbox + s.id }
+func (s *sandbox) key() string { return record.KeySandbox + s.id }
 
 func (s *sandbox) status() SandboxStatus {
 	s.mu.Lock()
@@ -60,67 +55,47 @@ func (s *sandbox) String() string {
 	return fmt.Sprintf("sandbox %s of Pod %s/%s", s.id[:12], c.Namespace, c.Name)
 }
 
+func (s *sandbox) phase() record.Phase {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rec.Phase
+}
+
+func (s *sandbox) members() []*container {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.containers)
+}
+
+func (s *sandbox) group() *cgroup.Group { return s.r.cfg.Cgroups.Load(s.config().CgroupParent) }
+
 // update changes the record and writes it.
-func (s *sandbox) update(change func(*sandboxRecord)) error {
+func (s *sandbox) update(change func(*record.Sandbox)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.rec)
-	return writeRecord(s.r.dir.sandboxRecord(s.id), &s.rec)
+	return record.Write(s.r.dirs.SandboxRecord(s.id), &s.rec)
 }
 
-// processEnded is the keeper's word that the infra process is gone, and with it everything that it held together.
-func (s *sandbox) processEnded(e keeper.Exit) {
-	s.markEnded(e.At)
-	s.r.emit(s.config().Owner, Event{Type: SandboxEnded, SandboxID: s.id})
+// unrecord forgets the sandbox: the last step of its removal.
+func (s *sandbox) unrecord() error {
+	err := os.RemoveAll(s.r.dirs.Sandbox(s.id)) // before it is forgotten: a directory without an owner is a leftover
+	s.r.all.dropSandbox(s)
+	return err
 }
 
-func (s *sandbox) markEnded(at time.Time) {
-	s.once.Do(func() {
-		err := s.update(func(rec *sandboxRecord) {
-			rec.Status.State, rec.Status.EndedAt, rec.Status.PID = SandboxNotReady, at, 0
-		})
-		if err != nil {
-			s.r.log.Error("the end of a sandbox is not on record", "sandbox", s.id, "err", err)
-		}
-		s.mu.Lock()
-		if s.pidfd != nil {
-			_ = s.pidfd.Close()
-			s.pidfd = nil
-		}
-		s.mu.Unlock()
-		close(s.ended)
-	})
-}
-
-// kill ends the infra process and waits until it is gone.
-func (s *sandbox) kill(ctx context.Context) error {
-	s.mu.Lock()
-	var err error
-	if s.pidfd != nil {
-		err = unix.PidfdSendSignal(int(s.pidfd.Fd()), unix.SIGKILL, nil, 0)
-	}
-	s.mu.Unlock()
-	if err != nil && err != unix.ESRCH {
-		return fmt.Errorf("kill the infra container of %s: %w", s, err)
-	}
-	select {
-	case <-s.ended:
+// removeCgroup removes the Pod's cgroup unless another sandbox of the same Pod is in it.
+func (s *sandbox) removeCgroup(ctx context.Context) error {
+	if s.r.all.leave(s) {
 		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the end of the infra container of %s: %w", s, ctx.Err())
 	}
-}
-
-// namespace is the path by which others join one of the sandbox's namespaces. The infra process is alive and ours, so its
-// PID cannot have been given to another.
-func (s *sandbox) namespace(name string) string {
-	return fmt.Sprintf("/proc/%d/ns/%s", s.status().PID, name)
+	return errors.Join(s.group().Remove(ctx), s.group().Prune())
 }
 
 func (s *sandbox) add(c *container) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.rec.Phase != phaseReady {
+	if s.rec.Phase != record.Ready {
 		return fmt.Errorf("%s is being removed", s.rec.Status.Config.Name)
 	}
 	s.containers = append(s.containers, c)
@@ -130,10 +105,5 @@ func (s *sandbox) add(c *container) error {
 func (s *sandbox) drop(c *container) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, other := range s.containers {
-		if other == c {
-			s.containers = append(s.containers[:i], s.containers[i+1:]...)
-			return
-		}
-	}
+	s.containers = slices.DeleteFunc(s.containers, func(other *container) bool { return other == c })
 }

@@ -13,8 +13,8 @@ type stopwatch struct {
 	last   time.Time
 }
 
-func (r *Runtime) stopwatch(of, id string) *stopwatch {
-	return &stopwatch{log: r.log, of: of, id: id, last: time.Now()}
+func newStopwatch(log *slog.Logger, of, id string) *stopwatch {
+	return &stopwatch{log: log, of: of, id: id, last: time.Now()}
 }
 
 // lap ends a step, and begins the next.

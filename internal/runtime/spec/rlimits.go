@@ -1,4 +1,4 @@
-package runtime
+package spec
 
 import (
 	"golang.org/x/sys/unix"

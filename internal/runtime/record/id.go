@@ -1,4 +1,4 @@
-package runtime
+package record
 
 import (
 	"crypto/rand"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// newID returns 32 random hex digits.
-func newID() string {
+// NewID returns 32 random hex digits.
+func NewID() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // documented never to fail
 	return hex.EncodeToString(b)
@@ -19,7 +19,7 @@ func validID(id string) bool {
 
 // Keys of the keeper's records: what a process is, by its ID.
 const (
-	keySandbox   = "sandbox/"
-	keyContainer = "container/"
-	keyExec      = "exec/" // exec/CONTAINER/SESSION
+	KeySandbox   = "sandbox/"
+	KeyContainer = "container/"
+	KeyExec      = "exec/" // exec/CONTAINER/SESSION
 )

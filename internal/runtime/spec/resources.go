@@ -1,12 +1,12 @@
-package runtime
+package spec
 
 import (
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/oci"
 )
 
-// cgroupResources and cgroupRules translate between two packages that may not know each other.
-func cgroupResources(r Resources) cgroup.Resources {
+// CgroupResources translates between two packages that may not know each other.
+func CgroupResources(r oci.Resources) cgroup.Resources {
 	out := cgroup.Resources{
 		CPUShares: r.CPUShares, CPUQuota: r.CPUQuota, CPUPeriod: r.CPUPeriod, Memory: r.Memory, Swap: r.Swap,
 		PidsLimit: r.PidsLimit, Cpus: r.Cpus, Mems: r.Mems, Unified: r.Unified,
@@ -17,7 +17,8 @@ func cgroupResources(r Resources) cgroup.Resources {
 	return out
 }
 
-func cgroupRules(rules []oci.DeviceRule) []cgroup.DeviceRule {
+// CgroupRules translates device rules in the same way.
+func CgroupRules(rules []oci.DeviceRule) []cgroup.DeviceRule {
 	out := make([]cgroup.DeviceRule, len(rules))
 	for i, r := range rules {
 		out[i] = cgroup.DeviceRule{Allow: r.Allow, Type: r.Type, Major: r.Major, Minor: r.Minor, Access: r.Access}

@@ -1,4 +1,4 @@
-package runtime
+package rootfs
 
 import (
 	"fmt"
@@ -9,10 +9,10 @@ import (
 // mountPoints are the places on which something is mounted in every container; files end without a slash.
 var mountPoints = []string{"dev/", "proc/", "sys/", "etc/", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
 
-// makeMountPoints makes the lowest layer of every container's root: empty mount points. An image that has them hides these.
+// MakeMountPoints makes the lowest layer of every container's root: empty mount points. An image that has them hides these.
 // In one that has not they would else be made in the writable layer, container by container: with the copy of /etc that goes
 // before, ten new inodes on the disk, a fifth of what a container's start costs.
-func makeMountPoints(dir string) error {
+func MakeMountPoints(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/runtime/record"
 )
 
 var (
@@ -15,12 +16,6 @@ var (
 	fpStopInfra      = failpoint.New("runtime.stop.infra")
 	fpStopShm        = failpoint.New("runtime.stop.shm")
 
-	fpRemoveProcess = failpoint.New("runtime.remove.process")
-	fpRemoveCgroup  = failpoint.New("runtime.remove.cgroup")
-	fpRemoveUpper   = failpoint.New("runtime.remove.upper")
-	fpRemoveLayers  = failpoint.New("runtime.remove.layers")
-	fpRemoveRecord  = failpoint.New("runtime.remove.record")
-
 	fpRemoveMembers = failpoint.New("runtime.remove.members")
 	fpRemoveSandbox = failpoint.New("runtime.remove.sandbox")
 )
@@ -28,7 +23,7 @@ var (
 // StopSandbox kills what runs in a sandbox and gives back its network. It may be called again, and after a crash of the
 // infra container; an ID that is not known is no error.
 func (r *Runtime) StopSandbox(ctx context.Context, id string) error {
-	s, err := r.sandbox(id)
+	s, err := r.all.sandbox(id)
 	if err != nil {
 		return nil
 	}
@@ -45,7 +40,7 @@ func (s *sandbox) stop(ctx context.Context) error {
 		return err
 	}
 	var all errgroup.Group
-	for _, c := range s.r.members(s.id) {
+	for _, c := range s.members() {
 		all.Go(func() error {
 			if err := c.stop(ctx, 0); err != nil {
 				return fmt.Errorf("%s: %w", c, err)
@@ -62,7 +57,7 @@ func (s *sandbox) stop(ctx context.Context) error {
 	if err := s.kill(ctx); err != nil {
 		return err
 	}
-	s.r.forget(ctx, s.key())
+	s.r.all.forget(ctx, s.key())
 	if err := fpStopNetwork.Hit(); err != nil {
 		return err
 	}
@@ -78,7 +73,7 @@ func (s *sandbox) stop(ctx context.Context) error {
 
 // RemoveSandbox stops a sandbox and removes it with all of its containers. An ID that is not known is no error.
 func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
-	s, err := r.sandbox(id)
+	s, err := r.all.sandbox(id)
 	if err != nil {
 		return nil
 	}
@@ -91,7 +86,7 @@ func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
 }
 
 func (s *sandbox) remove(ctx context.Context) error {
-	if err := s.update(func(rec *sandboxRecord) { rec.Phase = phaseRemoved }); err != nil {
+	if err := s.update(func(rec *record.Sandbox) { rec.Phase = record.Removed }); err != nil {
 		return err
 	}
 	if err := s.stop(ctx); err != nil {
@@ -101,7 +96,7 @@ func (s *sandbox) remove(ctx context.Context) error {
 		return err
 	}
 	var all errgroup.Group
-	for _, c := range s.r.members(s.id) {
+	for _, c := range s.members() {
 		all.Go(func() error { return s.r.RemoveContainer(ctx, c.id) })
 	}
 	if err := all.Wait(); err != nil {

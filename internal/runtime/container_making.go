@@ -1,0 +1,131 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/undo"
+)
+
+var (
+	fpContainerRecord = failpoint.New("runtime.container.record")
+	fpContainerLayers = failpoint.New("runtime.container.layers")
+	fpContainerUpper  = failpoint.New("runtime.container.upper")
+	fpContainerReady  = failpoint.New("runtime.container.ready")
+)
+
+// CreateContainer prepares a container: its layers are held, its writable layer exists, its spec is made. Everything
+// that a manifest or an image can have wrong, short of the command, is an error here. On an error nothing of it is left;
+// the files of cfg.Mounts are the runtime's from the call on, whatever the outcome.
+func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg ContainerConfig) (ContainerStatus, error) {
+	ready := &prepared{sources: takeSources(&cfg)}
+	s, err := r.all.sandbox(sandboxID)
+	if err != nil {
+		ready.close()
+		return ContainerStatus{}, fmt.Errorf("create container %q: %w", cfg.Name, err)
+	}
+	c := r.newContainer(record.NewID(), s, record.Container{Version: record.Version, Phase: record.Making})
+	c.rec.Status = ContainerStatus{ID: c.id, SandboxID: s.id, Config: cfg, State: ContainerCreated, CreatedAt: time.Now()}
+	c.rec.Status.LogPath, c.rec.Status.Cgroup = c.logPath(), c.cgroup()
+	c.op.Lock()
+	defer c.op.Unlock()
+	r.all.addContainer(c)
+	if err := (&containerMaking{c: c, r: r, ready: ready}).run(ctx); err != nil {
+		return ContainerStatus{}, fmt.Errorf("create %s: %w", c, err)
+	}
+	return c.status(), nil
+}
+
+// takeSources moves the mounts' open files out of the configuration, which is recorded.
+func takeSources(cfg *ContainerConfig) map[string]*os.File {
+	files := map[string]*os.File{}
+	mounts := make([]Mount, len(cfg.Mounts))
+	copy(mounts, cfg.Mounts)
+	for i := range mounts {
+		if f := mounts[i].File; f != nil {
+			files[mounts[i].Destination] = f
+			mounts[i].Source, mounts[i].File = f.Name(), nil
+		}
+	}
+	cfg.Mounts = mounts
+	return files
+}
+
+// containerMaking is one attempt to create a container.
+type containerMaking struct {
+	c     *container
+	r     *Runtime
+	ready *prepared
+	back  undo.Stack
+}
+
+func (m *containerMaking) run(ctx context.Context) (err error) {
+	defer m.back.Run(ctx, &err)
+	w := newStopwatch(m.r.log, "create", m.c.id)
+	for _, step := range []struct {
+		name string
+		make func(context.Context) error
+	}{
+		{"record", m.record}, {"layers", m.layers}, {"writable layer", m.upper}, {"root and spec", m.open},
+	} {
+		if err := step.make(ctx); err != nil {
+			return err
+		}
+		w.lap(step.name)
+	}
+	if err := m.c.in.add(m.c); err != nil {
+		return err
+	}
+	m.back.Release()
+	m.c.keepPrepared(m.ready)
+	return nil
+}
+
+func (m *containerMaking) record(context.Context) error {
+	c, dir := m.c, m.r.dirs.Container(m.c.id)
+	unrecord := func(context.Context) error {
+		m.ready.close()
+		return c.unrecord()
+	}
+	if err := m.back.Push(fpContainerRecord, "remove "+dir, unrecord); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return c.update(func(*record.Container) {})
+}
+
+func (m *containerMaking) layers(ctx context.Context) error {
+	c, images := m.c, m.r.cfg.Images
+	release := func(ctx context.Context) error { return images.Release(ctx, c.id) }
+	if err := m.back.Push(fpContainerLayers, "release the image's layers", release); err != nil {
+		return err
+	}
+	_, err := images.Layers(ctx, c.config().ImageID, c.id)
+	return err
+}
+
+func (m *containerMaking) upper(context.Context) error {
+	upper := m.c.upper()
+	remove := func(context.Context) error { return upper.Remove() }
+	if err := m.back.Push(fpContainerUpper, "remove "+string(upper), remove); err != nil {
+		return err
+	}
+	return upper.Make()
+}
+
+// open is the last step: what it opens waits for the start.
+func (m *containerMaking) open(ctx context.Context) error {
+	if err := m.back.Push(fpContainerReady, "unmark ready", func(context.Context) error { return nil }); err != nil {
+		return err
+	}
+	if err := m.ready.open(ctx, m.c); err != nil {
+		return err
+	}
+	return m.c.update(func(rec *record.Container) { rec.Phase = record.Ready })
+}

@@ -1,0 +1,122 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/streams"
+	"github.com/hull-pods/hull/internal/starter"
+)
+
+// execution is one process that exec starts in a running container. It ends with hulld: the other ends of its streams are a
+// client's.
+type execution struct {
+	c      *container
+	r      *Runtime
+	key    string   // of the keeper's record
+	pid    int      // of the container's first process
+	target *os.File // its pidfd
+
+	once sync.Once
+	gone chan struct{} // closed when the process is gone
+	exit keeper.Exit
+}
+
+func (e *execution) processEnded(exit keeper.Exit) {
+	e.once.Do(func() {
+		e.exit = exit
+		close(e.gone)
+	})
+}
+
+// Exec runs a command in a running container, under the container's restrictions, and returns its exit code when it has
+// ended and its output is written. A context that ends kills it.
+func (r *Runtime) Exec(ctx context.Context, id string, args []string, st Streams) (int, error) {
+	c, err := r.all.container(id)
+	if err != nil {
+		return 0, err
+	}
+	code, err := c.exec(ctx, args, st)
+	if err != nil {
+		return 0, fmt.Errorf("exec in %s: %w", c, err)
+	}
+	return code, nil
+}
+
+func (c *container) exec(ctx context.Context, args []string, st Streams) (int, error) {
+	e := &execution{c: c, r: c.r, gone: make(chan struct{})}
+	if err := e.aim(); err != nil {
+		return 0, err
+	}
+	defer func() { _ = e.target.Close() }()
+	spec, err := c.respec(ctx)
+	if err != nil {
+		return 0, err
+	}
+	process, err := oci.ExecProcess(spec, oci.Exec{Args: args, Terminal: st.TTY})
+	if err != nil {
+		return 0, err
+	}
+	pipes, err := streams.New(st)
+	if err != nil {
+		return 0, err
+	}
+	defer pipes.Close()
+	c.r.all.watch(e.key, e)
+	defer c.r.all.forget(context.WithoutCancel(ctx), e.key)
+	p, err := e.start(ctx, spec, process, pipes)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = p.PIDFD.Close() }()
+	pipes.CloseTheirs()
+	if p.Console != nil {
+		pipes.Console(p.Console)
+	}
+	err = pipes.Serve(ctx, st, e.gone, func() { _ = unix.PidfdSendSignal(int(p.PIDFD.Fd()), unix.SIGKILL, nil, 0) })
+	code, _ := exitCode(e.exit.Status)
+	return code, err
+}
+
+// aim takes hold of the process beside which this one shall run, and gives it a key.
+func (e *execution) aim() error {
+	st := e.c.status()
+	e.pid = st.PID
+	var err error
+	if st.State == ContainerRunning {
+		e.target, err = e.c.held.process()
+	}
+	if err != nil {
+		return err
+	}
+	if e.target == nil {
+		return fmt.Errorf("it is not running (%s): %w", e.c.status().State, errdefs.ErrFailedPrecondition)
+	}
+	e.key = record.KeyExec + e.c.id + "/" + record.NewID()
+	return nil
+}
+
+// start makes the process, which the keeper knows before it is anything.
+func (e *execution) start(ctx context.Context, spec *oci.Spec, process *oci.Process, pipes *streams.Pipes) (*starter.Process, error) {
+	join, err := e.c.group().Join()
+	if err != nil {
+		return nil, err
+	}
+	defer streams.CloseAll(join)
+	if err := e.r.cfg.Keeper.Register(ctx, e.key, nil); err != nil {
+		return nil, err
+	}
+	return e.r.starterOf(e.c.in).Exec(ctx, starter.ExecRequest{
+		Key: e.key, Container: e.c.id, PID: e.pid, PIDFD: e.target, Spec: spec, Process: process,
+		Stdin: pipes.Theirs[0], Stdout: pipes.Theirs[1], Stderr: pipes.Theirs[2], Cgroups: join, Bundle: e.r.dirs.Container(e.c.id),
+		Born: func(pid int) error { return e.r.cfg.Keeper.Born(e.key, pid) },
+	})
+}

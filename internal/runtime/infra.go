@@ -1,0 +1,87 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/runtime/leftover"
+	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/starter"
+)
+
+// infraOOMScore is the kubelet's score of the pause container: among the last to be killed.
+const infraOOMScore = -998
+
+// infraName is the infra process' argv[0], by which it is found also when no keeper knows it.
+func (s *sandbox) infraName() string { return leftover.InfraName(s.r.cfg.Instance, s.id) }
+
+func (s *sandbox) infraRequest(join []*os.File) starter.InfraRequest {
+	cfg := s.config()
+	return starter.InfraRequest{
+		Key: s.key(), Name: s.infraName(), Hostname: cfg.KernelName(), Sysctls: cfg.Sysctls,
+		NewNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
+		Cgroups: join, OOMScoreAdj: infraOOMScore,
+		Born: func(pid int) error { return s.r.cfg.Keeper.Born(s.key(), pid) },
+	}
+}
+
+// hold takes the infra process' descriptor.
+func (s *sandbox) hold(pidfd *os.File, pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pidfd, s.rec.Status.PID = pidfd, pid
+}
+
+// processEnded is the keeper's word that the infra process is gone, and with it everything that it held together.
+func (s *sandbox) processEnded(e keeper.Exit) {
+	s.markEnded(e.At)
+	s.r.events.Put(s.config().Owner, Event{Type: SandboxEnded, SandboxID: s.id})
+}
+
+func (s *sandbox) markEnded(at time.Time) {
+	s.once.Do(func() {
+		err := s.update(func(rec *record.Sandbox) {
+			rec.Status.State, rec.Status.EndedAt, rec.Status.PID = SandboxNotReady, at, 0
+		})
+		if err != nil {
+			s.r.log.Error("the end of a sandbox is not on record", "sandbox", s.id, "err", err)
+		}
+		s.mu.Lock()
+		if s.pidfd != nil {
+			_ = s.pidfd.Close()
+			s.pidfd = nil
+		}
+		s.mu.Unlock()
+		close(s.ended)
+	})
+}
+
+// kill ends the infra process and waits until it is gone.
+func (s *sandbox) kill(ctx context.Context) error {
+	s.mu.Lock()
+	var err error
+	if s.pidfd != nil {
+		err = unix.PidfdSendSignal(int(s.pidfd.Fd()), unix.SIGKILL, nil, 0)
+	}
+	s.mu.Unlock()
+	if err != nil && err != unix.ESRCH {
+		return fmt.Errorf("kill the infra container of %s: %w", s, err)
+	}
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the end of the infra container of %s: %w", s, ctx.Err())
+	}
+}
+
+// namespace is the path by which others join one of the sandbox's namespaces. The infra process is alive and ours, so its
+// PID cannot have been given to another.
+func (s *sandbox) namespace(name string) string {
+	return fmt.Sprintf("/proc/%d/ns/%s", s.status().PID, name)
+}

@@ -1,0 +1,37 @@
+package record
+
+import "path/filepath"
+
+// Dirs is where the runtime keeps things: what may be large and outlives a boot below Root, what does not below State.
+type Dirs struct {
+	Root, State string
+}
+
+// Sandboxes has a directory for each sandbox, by its ID.
+func (d Dirs) Sandboxes() string { return filepath.Join(d.State, "sandboxes") }
+
+// Sandbox is the directory of one sandbox: its record, its name files, its /dev/shm.
+func (d Dirs) Sandbox(id string) string { return filepath.Join(d.Sandboxes(), id) }
+
+// Containers has a directory for each container, by its ID.
+func (d Dirs) Containers() string { return filepath.Join(d.State, "containers") }
+
+// Container is the directory of one container: its record, the state of its log, an OCI program's bundle.
+func (d Dirs) Container(id string) string { return filepath.Join(d.Containers(), id) }
+
+// Uppers is where containers' writable layers are: on the disk of Root, as they may be large.
+func (d Dirs) Uppers() string { return filepath.Join(d.Root, "containers") }
+
+// Upper is the directory of one container's writable layer.
+func (d Dirs) Upper(id string) string { return filepath.Join(d.Uppers(), id) }
+
+// MountPoints is the layer below every image's.
+func (d Dirs) MountPoints() string { return filepath.Join(d.Root, "mountpoints") }
+
+// SandboxRecord is the file of one sandbox's record.
+func (d Dirs) SandboxRecord(id string) string { return filepath.Join(d.Sandbox(id), "sandbox.json") }
+
+// ContainerRecord is the file of one container's record.
+func (d Dirs) ContainerRecord(id string) string {
+	return filepath.Join(d.Container(id), "container.json")
+}

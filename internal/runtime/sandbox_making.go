@@ -1,0 +1,194 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/network"
+	"github.com/hull-pods/hull/internal/runtime/namefiles"
+	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/spec"
+	"github.com/hull-pods/hull/internal/runtime/streams"
+	"github.com/hull-pods/hull/internal/undo"
+)
+
+var (
+	fpSandboxRecord  = failpoint.New("runtime.sandbox.record")
+	fpSandboxCgroup  = failpoint.New("runtime.sandbox.cgroup")
+	fpSandboxShm     = failpoint.New("runtime.sandbox.shm")
+	fpSandboxKeep    = failpoint.New("runtime.sandbox.keep")
+	fpSandboxInfra   = failpoint.New("runtime.sandbox.infra")
+	fpSandboxNetwork = failpoint.New("runtime.sandbox.network")
+	fpSandboxFiles   = failpoint.New("runtime.sandbox.files")
+	fpSandboxReady   = failpoint.New("runtime.sandbox.ready")
+)
+
+// RunSandbox makes a sandbox and answers when it is ready: the infra process rests in its namespaces, the network is set
+// up, and the name files are written. On an error nothing of it is left.
+//
+// The record says "making" from before the first step until after the last one, so that a start of hulld after a crash
+// takes back whatever there is.
+func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (SandboxStatus, error) {
+	if r.cfg.Starters[cfg.Handler] == nil {
+		return SandboxStatus{}, fmt.Errorf("runtime handler %q: %w", cfg.Handler, errdefs.ErrNotFound)
+	}
+	s := r.newSandbox(record.NewID(), record.Sandbox{Version: record.Version, Phase: record.Making})
+	s.rec.Status = SandboxStatus{ID: s.id, Config: cfg, State: SandboxNotReady, CreatedAt: time.Now()}
+	s.op.Lock()
+	defer s.op.Unlock()
+	r.all.addSandbox(s)
+	if err := (&sandboxMaking{s: s, r: r}).run(ctx); err != nil {
+		return SandboxStatus{}, fmt.Errorf("run the sandbox of Pod %s/%s: %w", cfg.Namespace, cfg.Name, err)
+	}
+	return s.status(), nil
+}
+
+// sandboxMaking is one attempt to make a sandbox.
+type sandboxMaking struct {
+	s    *sandbox
+	r    *Runtime
+	back undo.Stack
+}
+
+func (m *sandboxMaking) run(ctx context.Context) (err error) {
+	defer m.back.Run(ctx, &err)
+	w := newStopwatch(m.r.log, "sandbox", m.s.id)
+	for _, step := range []struct {
+		name string
+		make func(context.Context) error
+	}{
+		{"record", m.record}, {"cgroup", m.cgroup}, {"shm", m.shm}, {"infra process", m.infra},
+		{"network", m.network}, {"name files", m.nameFiles}, {"ready", m.ready},
+	} {
+		if err := step.make(ctx); err != nil {
+			return err
+		}
+		w.lap(step.name)
+	}
+	m.back.Release()
+	return nil
+}
+
+func (m *sandboxMaking) record(context.Context) error {
+	s, dir := m.s, m.r.dirs.Sandbox(m.s.id)
+	if err := m.back.Push(fpSandboxRecord, "remove "+dir, func(context.Context) error { return s.unrecord() }); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o711); err != nil {
+		return err
+	}
+	return s.update(func(*record.Sandbox) {})
+}
+
+func (m *sandboxMaking) cgroup(context.Context) error {
+	if err := m.back.Push(fpSandboxCgroup, "remove the Pod's cgroup", m.s.removeCgroup); err != nil {
+		return err
+	}
+	cfg := m.s.config()
+	_, err := m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
+	return err
+}
+
+func (m *sandboxMaking) shm(context.Context) error {
+	if m.s.config().HostIPC {
+		return nil
+	}
+	dir := m.s.shm()
+	if err := m.back.Push(fpSandboxShm, "unmount "+dir, func(context.Context) error { return m.s.removeShm() }); err != nil {
+		return err
+	}
+	return mountShm(dir)
+}
+
+// infra starts the infra process, which the keeper knows before it is anything.
+func (m *sandboxMaking) infra(ctx context.Context) error {
+	s, key := m.s, m.s.key()
+	forget := func(ctx context.Context) error { return m.r.cfg.Keeper.Forget(ctx, key) }
+	if err := m.back.Push(fpSandboxKeep, "forget the keeper's record", forget); err != nil {
+		return err
+	}
+	if err := m.r.cfg.Keeper.Register(ctx, key, nil); err != nil {
+		return err
+	}
+	join, err := s.group().JoinInfra()
+	if err != nil {
+		return err
+	}
+	defer streams.CloseAll(join)
+	if err := m.back.Push(fpSandboxInfra, "kill the infra container", m.killInfra); err != nil {
+		return err
+	}
+	p, err := m.r.native().Infra(ctx, s.infraRequest(join))
+	if err != nil {
+		return fmt.Errorf("start the infra container: %w", err)
+	}
+	s.hold(p.PIDFD, p.PID)
+	return nil
+}
+
+// killInfra ends the infra process if it ever started.
+func (m *sandboxMaking) killInfra(ctx context.Context) error {
+	if m.s.status().PID == 0 {
+		return nil
+	}
+	return m.s.kill(ctx)
+}
+
+func (m *sandboxMaking) network(ctx context.Context) error {
+	s, cfg := m.s, m.s.config()
+	detach := func(ctx context.Context) error { return m.r.cfg.Network.Detach(ctx, s.id) }
+	if err := m.back.Push(fpSandboxNetwork, "detach the network", detach); err != nil {
+		return err
+	}
+	request := network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports}
+	if cfg.HostNetwork {
+		return m.r.cfg.Network.ClaimPorts(ctx, request)
+	}
+	ns, err := os.Open(s.namespace("net"))
+	if err != nil {
+		return fmt.Errorf("open the network namespace: %w", err)
+	}
+	defer func() { _ = ns.Close() }()
+	request.Netns = ns
+	res, err := m.r.cfg.Network.Attach(ctx, request)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rec.Status.IPs, s.rec.Status.Interface, s.rec.Status.HostVeth = res.IPs, res.Interface, res.HostInterface
+	return nil
+}
+
+// nameFiles live in the sandbox's directory, whose undo removes them.
+func (m *sandboxMaking) nameFiles(context.Context) error {
+	if err := m.back.Push(fpSandboxFiles, "remove the name files", func(context.Context) error { return nil }); err != nil {
+		return err
+	}
+	st := m.s.status()
+	warnings, err := namefiles.Write(m.r.dirs.Sandbox(m.s.id), &st)
+	if err != nil {
+		return err
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	m.s.rec.Status.Warnings = warnings
+	return nil
+}
+
+func (m *sandboxMaking) ready(context.Context) error {
+	if err := m.back.Push(fpSandboxReady, "unmark ready", func(context.Context) error { return nil }); err != nil {
+		return err
+	}
+	select {
+	case <-m.s.ended:
+		return fmt.Errorf("the infra container ended at once")
+	default:
+	}
+	return m.s.update(func(rec *record.Sandbox) { rec.Phase, rec.Status.State = record.Ready, SandboxReady })
+}
