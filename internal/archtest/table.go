@@ -15,6 +15,9 @@ var below = []string{
 	"runtime", "network", "image", "oci", "seccomp", "cgroup", "starter", "birth", "keeper", "logs", "fdconn", "linux", "assets",
 }
 
+// command is what each command of the CLI may import. Commands do not know each other, but for those that say so below.
+var command = []string{"client", "ui", "api/v1alpha1", "cli/complete", "cli/console", "cli/env", "cli/hulld", "cli/manifest", "cli/pod"}
+
 // table says for each package which others it may import. A subpackage that has no row belongs to its parent: internal/pod/plan
 // is pod. One with a row is for those alone whose rows name it.
 var table = map[string][]string{
@@ -23,7 +26,28 @@ var table = map[string][]string{
 	"cmd/hull-keeper": {"keeper"},
 	"cmd/toolbox":     {},
 
-	"cli":    {"client", "ui", "api/v1alpha1"},
+	// The root of the commands, and what they share.
+	"cli": append([]string{
+		"cli/apply", "cli/describe", "cli/exec", "cli/follow", "cli/get", "cli/image", "cli/inspect", "cli/logs", "cli/remove", "cli/system",
+	}, command...),
+	"cli/console":  {"ui"},
+	"cli/hulld":    {"client", "api/v1alpha1"},
+	"cli/pod":      {"client"},
+	"cli/manifest": {},
+	"cli/env":      {"cli/console", "cli/hulld", "cli/pod"},
+	"cli/complete": {"client", "api/v1alpha1", "cli/env", "cli/hulld", "cli/pod"},
+	// A package for each command.
+	"cli/apply":    command,
+	"cli/describe": command,
+	"cli/exec":     command,
+	"cli/follow":   append([]string{"cli/apply", "cli/image"}, command...), // hull run applies, and shows pulls
+	"cli/get":      command,
+	"cli/image":    command,
+	"cli/inspect":  command,
+	"cli/logs":     command,
+	"cli/remove":   command,
+	"cli/system":   command,
+
 	"client": {},
 	"ui":     {},
 

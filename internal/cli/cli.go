@@ -1,4 +1,5 @@
-// Package cli holds hull's commands: kubectl's words where kubectl has them, podman's where it does not.
+// Package cli is hull's command line: kubectl's words where kubectl has them, podman's where it does not. Each command is a
+// package below this one; here they are put together, and an error becomes an exit code.
 //
 // A command turns flags and arguments into calls of the API and prints what comes back. It decides nothing about Pods.
 package cli
@@ -10,54 +11,38 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hull-pods/hull/internal/cli/apply"
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/console"
+	"github.com/hull-pods/hull/internal/cli/describe"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/exec"
+	"github.com/hull-pods/hull/internal/cli/follow"
+	"github.com/hull-pods/hull/internal/cli/get"
+	"github.com/hull-pods/hull/internal/cli/hulld"
+	"github.com/hull-pods/hull/internal/cli/image"
+	"github.com/hull-pods/hull/internal/cli/inspect"
+	"github.com/hull-pods/hull/internal/cli/logs"
+	"github.com/hull-pods/hull/internal/cli/remove"
+	"github.com/hull-pods/hull/internal/cli/system"
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/ui"
 )
 
-// Exit codes of hull itself; a command that runs a container's command passes that one's code on.
-const (
-	exitUsage = 1
-	exitHull  = 125 // hull run: Hull, not a container, failed
-)
-
-// app is what every command has: its streams, and which Hull it speaks to.
-type app struct {
-	in       io.Reader
-	out, err io.Writer
-	version  string
-
-	root, state string
-	namespace   string
-	// namespaceSet says that the user named one: it must then agree with the manifests.
-	namespaceSet bool
-}
-
-// codeError ends the program with a code of its own, and prints its text if it has one.
-type codeError struct {
-	code int
-	err  error
-}
-
-func (e *codeError) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *codeError) Unwrap() error { return e.err }
+// exitUsage is the exit code for all errors that have none of their own.
+const exitUsage = 1
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, version string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: in, out: out, err: errw, version: version}
-	cmd := a.command()
+	e := &env.Env{Console: console.Console{In: in, Out: out, Err: errw}, Version: version}
+	e.Hull = hulld.Hull{Say: e.Warnf}
+	cmd := command(e)
 	cmd.SetArgs(args)
 	cmd.SetIn(in)
 	cmd.SetOut(out)
@@ -67,11 +52,11 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 		return 0
 	}
 	code := exitUsage
-	var coded *codeError
+	var coded *console.CodeError
 	var exit *client.ExitError
 	switch {
 	case errors.As(err, &coded):
-		code = coded.code
+		code = coded.Code
 	case errors.As(err, &exit):
 		code = exit.Code
 	}
@@ -85,7 +70,7 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 	return code
 }
 
-func (a *app) command() *cobra.Command {
+func command(e *env.Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hull",
 		Short: "Run Kubernetes Pods on this host, with no cluster",
@@ -106,23 +91,23 @@ It starts its daemon, hulld, by itself when it does not run.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.root, "root", envOr("HULL_ROOT", "/var/lib/hull"), "directory of objects, images and volumes ($HULL_ROOT)")
-	flags.StringVar(&a.state, "state", envOr("HULL_STATE", "/run/hull"), "directory of sockets and running Pods' state ($HULL_STATE)")
-	flags.StringVarP(&a.namespace, "namespace", "n", "default", "namespace of the Pods")
-	_ = root.RegisterFlagCompletionFunc("namespace", a.completeNamespaces)
+	flags.StringVar(&e.Root, "root", envOr("HULL_ROOT", "/var/lib/hull"), "directory of objects, images and volumes ($HULL_ROOT)")
+	flags.StringVar(&e.State, "state", envOr("HULL_STATE", "/run/hull"), "directory of sockets and running Pods' state ($HULL_STATE)")
+	flags.StringVarP(&e.Namespace, "namespace", "n", "default", "namespace of the Pods")
+	_ = root.RegisterFlagCompletionFunc("namespace", complete.Namespaces(e))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nSee '%s --help' for usage", err, cmd.CommandPath())
 	})
-	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { a.namespaceSet = cmd.Flags().Changed("namespace") }
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { e.NamespaceSet = cmd.Flags().Changed("namespace") }
 	root.AddGroup(&cobra.Group{ID: "pods", Title: "Pods:"}, &cobra.Group{ID: "host", Title: "Images and the host:"})
 	for _, c := range []*cobra.Command{
-		a.runCommand(), a.applyCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(),
-		a.deleteCommand(), a.inspectCommand(),
+		follow.Command(e), apply.Command(e), get.Command(e), describe.Command(e), logs.Command(e), exec.Command(e),
+		remove.Command(e), inspect.Command(e),
 	} {
 		c.GroupID = "pods"
 		root.AddCommand(c)
 	}
-	for _, c := range []*cobra.Command{a.imageCommand(), a.systemCommand(), a.versionCommand()} {
+	for _, c := range []*cobra.Command{image.Command(e), system.Command(e), versionCommand(e)} {
 		c.GroupID = "host"
 		root.AddCommand(c)
 	}
@@ -134,22 +119,4 @@ func envOr(name, fallback string) string {
 		return v
 	}
 	return fallback
-}
-
-func (a *app) socket() string { return filepath.Join(a.state, "hull.sock") }
-
-// podPath is the API's path of a Pod, or of all Pods of the namespace when name is empty.
-func (a *app) podPath(name string) string {
-	p := "/api/v1/namespaces/" + a.namespace + "/pods"
-	if name != "" {
-		p += "/" + name
-	}
-	return p
-}
-
-func (a *app) printf(format string, args ...any) {
-	_, _ = io.WriteString(a.out, ui.Printable(fmt.Sprintf(format, args...)))
-}
-func (a *app) warnf(format string, args ...any) {
-	_, _ = io.WriteString(a.err, ui.Printable(fmt.Sprintf(format, args...)))
 }

@@ -1,16 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/client"
 )
 
-func (a *app) versionCommand() *cobra.Command {
+func versionCommand(e *env.Env) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "version",
@@ -18,46 +16,25 @@ func (a *app) versionCommand() *cobra.Command {
 		Example: "  hull version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := map[string]any{"clientVersion": map[string]any{"gitVersion": a.version}}
+			out := map[string]any{"clientVersion": map[string]any{"gitVersion": e.Version}}
 			var server map[string]any
-			if c, running := a.running(); running {
+			if c, running := e.Running(); running {
 				if err := c.Do(cmd.Context(), client.Request{Path: "/version"}, &server); err != nil {
 					return err
 				}
 				out["serverVersion"] = server
 			}
-			switch output {
-			case "":
-				a.printf("Client Version: %s\n", a.version)
-				if server != nil {
-					a.printf("Server Version: %v\n", server["gitVersion"])
-				}
-				return nil
-			case "json", "yaml":
-				return a.printAs(output, out)
-			default:
-				return fmt.Errorf(`--output must be "yaml" or "json"`)
+			if output != "" {
+				return e.PrintAs(output, out)
 			}
+			e.Printf("Client Version: %s\n", e.Version)
+			if server != nil {
+				e.Printf("Server Version: %v\n", server["gitVersion"])
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
-	complete(cmd, "output", "json", "yaml")
+	complete.Flag(cmd, "output", "json", "yaml")
 	return cmd
-}
-
-// printAs prints a value as "json" or "yaml".
-func (a *app) printAs(format string, v any) error {
-	var data []byte
-	var err error
-	if format == "yaml" {
-		data, err = yaml.Marshal(v)
-	} else {
-		data, err = json.MarshalIndent(v, "", "  ")
-		data = append(data, '\n')
-	}
-	if err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
-	}
-	_, err = a.out.Write(data)
-	return err
 }

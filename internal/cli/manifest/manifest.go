@@ -1,4 +1,5 @@
-package cli
+// Package manifest reads files of objects, and takes them apart without a look at what the server decides about.
+package manifest
 
 import (
 	"bytes"
@@ -13,16 +14,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// manifest is one object of a file, as its author wrote it: the server decodes it, strictly.
-type manifest struct {
-	source    string // for errors: "pod.yaml"
-	data      []byte
-	kind      string
-	name      string // empty with generateName
-	namespace string // as written; may be empty
+// Manifest is one object of a file, as its author wrote it: the server decodes it, strictly.
+type Manifest struct {
+	Source    string // for errors: "pod.yaml"
+	Data      []byte
+	Name      string // empty with generateName
+	Namespace string // as written; may be empty
 }
 
-type manifestHead struct {
+type head struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Metadata   struct {
@@ -33,14 +33,14 @@ type manifestHead struct {
 	Items []any `json:"items"`
 }
 
-// manifestLimit bounds one file: the API server takes no object larger than 3 MiB either.
-const manifestLimit = 16 << 20
+// limit bounds one file: the API server takes no object larger than 3 MiB either.
+const limit = 16 << 20
 
-// readManifests reads files, directories (their .yaml, .yml and .json files, in order) and "-" for standard input.
-func (a *app) readManifests(paths []string) ([]manifest, error) {
-	var all []manifest
+// Read reads files, directories (their .yaml, .yml and .json files, in order) and "-" for standard input, which is in.
+func Read(paths []string, in io.Reader) ([]Manifest, error) {
+	var all []Manifest
 	for _, p := range paths {
-		list, err := a.readPath(p)
+		list, err := readPath(p, in)
 		if err != nil {
 			return nil, err
 		}
@@ -52,9 +52,9 @@ func (a *app) readManifests(paths []string) ([]manifest, error) {
 	return all, nil
 }
 
-func (a *app) readPath(path string) ([]manifest, error) {
+func readPath(path string, in io.Reader) ([]Manifest, error) {
 	if path == "-" {
-		return a.readManifest("STDIN", a.in)
+		return readStream("STDIN", in)
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -65,17 +65,17 @@ func (a *app) readPath(path string) ([]manifest, error) {
 	}
 	files := []string{path}
 	if info.IsDir() {
-		if files, err = manifestsIn(path); err != nil {
+		if files, err = filesIn(path); err != nil {
 			return nil, err
 		}
 	}
-	var all []manifest
+	var all []Manifest
 	for _, f := range files {
 		r, err := os.Open(f)
 		if err != nil {
 			return nil, err
 		}
-		list, err := a.readManifest(f, r)
+		list, err := readStream(f, r)
 		_ = r.Close()
 		if err != nil {
 			return nil, err
@@ -85,7 +85,7 @@ func (a *app) readPath(path string) ([]manifest, error) {
 	return all, nil
 }
 
-func manifestsIn(dir string) ([]string, error) {
+func filesIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -102,17 +102,17 @@ func manifestsIn(dir string) ([]string, error) {
 	return files, nil
 }
 
-func (a *app) readManifest(source string, r io.Reader) ([]manifest, error) {
-	data, err := io.ReadAll(io.LimitReader(r, manifestLimit+1))
+func readStream(source string, r io.Reader) ([]Manifest, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", source, err)
 	}
-	if len(data) > manifestLimit {
-		return nil, fmt.Errorf("read %s: larger than %d bytes", source, manifestLimit)
+	if len(data) > limit {
+		return nil, fmt.Errorf("read %s: larger than %d bytes", source, limit)
 	}
-	var list []manifest
+	var list []Manifest
 	for _, doc := range splitYAML(data) {
-		ms, err := parseManifest(source, doc)
+		ms, err := parse(source, doc)
 		if err != nil {
 			return nil, err
 		}
@@ -148,25 +148,25 @@ func splitYAML(data []byte) [][]byte {
 	return docs
 }
 
-func parseManifest(source string, doc []byte) ([]manifest, error) {
-	var head manifestHead
-	if err := yaml.Unmarshal(doc, &head); err != nil {
+func parse(source string, doc []byte) ([]Manifest, error) {
+	var h head
+	if err := yaml.Unmarshal(doc, &h); err != nil {
 		return nil, fmt.Errorf("error parsing %s: %w", source, err)
 	}
-	if head.Kind == "" {
+	if h.Kind == "" {
 		return nil, fmt.Errorf("error validating %q: kind not set", source)
 	}
-	if head.APIVersion == "" {
+	if h.APIVersion == "" {
 		return nil, fmt.Errorf("error validating %q: apiVersion not set", source)
 	}
-	if strings.HasSuffix(head.Kind, "List") && head.Items != nil {
-		var all []manifest
-		for _, item := range head.Items {
+	if strings.HasSuffix(h.Kind, "List") && h.Items != nil {
+		var all []Manifest
+		for _, item := range h.Items {
 			data, err := yaml.Marshal(item)
 			if err != nil {
 				return nil, fmt.Errorf("error parsing %s: %w", source, err)
 			}
-			ms, err := parseManifest(source, data)
+			ms, err := parse(source, data)
 			if err != nil {
 				return nil, err
 			}
@@ -174,8 +174,8 @@ func parseManifest(source string, doc []byte) ([]manifest, error) {
 		}
 		return all, nil
 	}
-	if head.APIVersion != "v1" || head.Kind != "Pod" {
-		return nil, fmt.Errorf("unable to recognize %q: no matches for kind %q in version %q (hull runs Pods)", source, head.Kind, head.APIVersion)
+	if h.APIVersion != "v1" || h.Kind != "Pod" {
+		return nil, fmt.Errorf("unable to recognize %q: no matches for kind %q in version %q (hull runs Pods)", source, h.Kind, h.APIVersion)
 	}
-	return []manifest{{source: source, data: doc, kind: head.Kind, name: head.Metadata.Name, namespace: head.Metadata.Namespace}}, nil
+	return []Manifest{{Source: source, Data: doc, Name: h.Metadata.Name, Namespace: h.Metadata.Namespace}}, nil
 }

@@ -1,4 +1,4 @@
-package cli
+package follow
 
 import (
 	"context"
@@ -8,12 +8,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hull-pods/hull/internal/cli/apply"
+	"github.com/hull-pods/hull/internal/cli/console"
+	"github.com/hull-pods/hull/internal/cli/image"
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
 )
 
 // followed is one Pod of a hull run, and what has been said of it.
 type followed struct {
-	applied
+	apply.Applied
 	seen    map[string]string // the last state said, by container; "" is the Pod
 	logs    map[string]bool   // container IDs whose output is being followed
 	pulls   map[string]bool   // images whose pull is shown
@@ -38,7 +42,7 @@ func (r *runner) handle(ctx context.Context, p *followed, u update) error {
 	if u.gone {
 		if !p.settled {
 			p.settled = true
-			p.failure = &codeError{code: exitHull, err: fmt.Errorf("pod/%s was deleted", p.name)}
+			p.failure = &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s was deleted", p.Name)}
 		}
 		return nil
 	}
@@ -55,73 +59,52 @@ func (r *runner) handleEvent(ctx context.Context, p *followed, e *event) {
 	case e.Reason == "Pulling":
 		// Pulling image "docker.io/library/nginx:latest"
 		if _, rest, ok := strings.Cut(e.Message, `"`); ok {
-			image, _, _ := strings.Cut(rest, `"`)
-			if !p.pulls[image] {
-				p.pulls[image] = true
-				r.work.Go(func() error { r.showPull(ctx, image); return nil })
+			name, _, _ := strings.Cut(rest, `"`)
+			if !p.pulls[name] {
+				p.pulls[name] = true
+				r.work.Go(func() error { r.showPull(ctx, name); return nil })
 			}
 		}
 	case e.Type == "Warning":
 		if !r.detach {
-			r.warnf("pod/%s: %s: %s\n", p.name, e.Reason, e.Message)
+			r.warnf("pod/%s: %s: %s\n", p.Name, e.Reason, e.Message)
 		}
 		if r.detach && slices.Contains(stuckEvents, e.Reason) && !p.settled {
 			p.settled = true
-			p.failure = &codeError{code: exitHull, err: fmt.Errorf("pod/%s: %s: %s", p.name, e.Reason, e.Message)}
+			p.failure = &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s: %s: %s", p.Name, e.Reason, e.Message)}
 		}
 	}
 }
 
 // say prints what has changed since the last time.
-func (r *runner) say(p *followed, now *pod) {
+func (r *runner) say(p *followed, now *pod.Pod) {
 	if phase := now.Status.Phase; p.seen[""] != phase {
 		p.seen[""] = phase
-		r.warnf("pod/%s: %s\n", p.name, phase)
+		r.warnf("pod/%s: %s\n", p.Name, phase)
 	}
-	for _, c := range now.statuses() {
+	for _, c := range now.Statuses() {
 		state := c.State.String()
 		if p.seen[c.Name] == state {
 			continue
 		}
 		p.seen[c.Name] = state
-		r.warnf("pod/%s: %s: %s\n", p.name, c.Name, state)
-	}
-}
-
-// String is a container's state in a few words.
-func (s containerState) String() string {
-	switch {
-	case s.Running != nil:
-		return "running"
-	case s.Terminated != nil:
-		t := s.Terminated
-		text := fmt.Sprintf("%s (exit code %d)", t.Reason, t.ExitCode)
-		if t.Message != "" && t.Reason != "Completed" {
-			text += ": " + strings.TrimSpace(t.Message)
-		}
-		return text
-	case s.Waiting != nil && s.Waiting.Message != "":
-		return s.Waiting.Reason + ": " + s.Waiting.Message
-	case s.Waiting != nil && s.Waiting.Reason != "":
-		return s.Waiting.Reason
-	default:
-		return "waiting"
+		r.warnf("pod/%s: %s: %s\n", p.Name, c.Name, state)
 	}
 }
 
 // startLogs follows the output of each container that has started since.
-func (r *runner) startLogs(ctx context.Context, p *followed, now *pod) {
-	for _, c := range now.statuses() {
+func (r *runner) startLogs(ctx context.Context, p *followed, now *pod.Pod) {
+	for _, c := range now.Statuses() {
 		if c.ContainerID == "" || p.logs[c.ContainerID] || c.State.Waiting != nil {
 			continue
 		}
 		p.logs[c.ContainerID] = true
 		name := c.Name
 		if len(r.pods) > 1 {
-			name = p.name + "/" + name
+			name = p.Name + "/" + name
 		}
 		w := r.lines.Writer("[" + name + "] ")
-		path := "/api/v1/namespaces/" + p.namespace + "/pods/" + p.name + "/log"
+		path := p.Path() + "/log"
 		r.work.Go(func() error {
 			body, err := r.client.Stream(ctx, client.Request{Path: path, Query: url.Values{"container": {c.Name}, "follow": {"true"}}})
 			if err != nil {
@@ -144,7 +127,7 @@ func (r *runner) startLogs(ctx context.Context, p *followed, now *pod) {
 }
 
 // judge decides whether there is anything more to wait for.
-func (r *runner) judge(p *followed, now *pod) {
+func (r *runner) judge(p *followed, now *pod.Pod) {
 	if p.settled {
 		return
 	}
@@ -159,28 +142,28 @@ func (r *runner) judge(p *followed, now *pod) {
 }
 
 // failureOf finds the container that a failed Pod failed by: its exit code becomes hull's.
-func failureOf(p *pod) error {
-	for _, c := range p.statuses() {
+func failureOf(p *pod.Pod) error {
+	for _, c := range p.Statuses() {
 		if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
-			return &codeError{code: t.ExitCode, err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, c.State)}
+			return &console.CodeError{Code: t.ExitCode, Err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, c.State)}
 		}
 	}
 	reason := p.Status.Reason
 	if p.Status.Message != "" {
 		reason += ": " + p.Status.Message
 	}
-	return &codeError{code: exitHull, err: fmt.Errorf("pod/%s failed: %s", p.Metadata.Name, reason)}
+	return &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s failed: %s", p.Metadata.Name, reason)}
 }
 
 // started tells whether a detached run may return: the Pod is ready, or every container has started and those that ended
 // exited 0; or one of them cannot start, or has failed.
-func started(p *pod) (settled bool, failure error) {
+func started(p *pod.Pod) (settled bool, failure error) {
 	for _, cond := range p.Status.Conditions {
 		if cond.Type == "Ready" && cond.Status == "True" {
 			return true, nil
 		}
 	}
-	for _, c := range p.statuses() {
+	for _, c := range p.Statuses() {
 		if err := stuck(p, c); err != nil {
 			return true, err
 		}
@@ -197,14 +180,19 @@ func started(p *pod) (settled bool, failure error) {
 	return true, nil
 }
 
-func stuck(p *pod, c containerStatus) error {
+func stuck(p *pod.Pod, c pod.ContainerStatus) error {
 	if w := c.State.Waiting; w != nil && slices.Contains(stuckReasons, w.Reason) {
-		return &codeError{code: exitHull, err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, c.State)}
+		return &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, c.State)}
 	}
-	for _, s := range []containerState{c.State, c.LastState} {
+	for _, s := range []pod.State{c.State, c.LastState} {
 		if t := s.Terminated; t != nil && t.ExitCode != 0 {
-			return &codeError{code: t.ExitCode, err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, s)}
+			return &console.CodeError{Code: t.ExitCode, Err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, s)}
 		}
 	}
 	return nil
+}
+
+// showPull shows a pull that hulld does for a Pod. How it ends is in the Pod's status and events, not here.
+func (r *runner) showPull(ctx context.Context, name string) {
+	_, _ = image.Pull(ctx, r.client, name, r.bars)
 }

@@ -1,4 +1,5 @@
-package cli
+// Package exec is hull exec: a command in a container, with the streams and the terminal of this one.
+package exec
 
 import (
 	"context"
@@ -6,17 +7,20 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
 )
 
-func (a *app) execCommand() *cobra.Command {
+// Command is hull exec.
+func Command(e *env.Env) *cobra.Command {
 	var container string
 	var stdin, tty, quiet bool
 	cmd := &cobra.Command{
@@ -26,7 +30,7 @@ func (a *app) execCommand() *cobra.Command {
   hull exec -it web -c nginx -- sh
   tar c . | hull exec -i web -- tar x -C /srv`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: a.completePods(0),
+		ValidArgsFunction: complete.Pods(e, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() < 0 && len(args) > 1 {
 				return errors.New("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead")
@@ -34,26 +38,30 @@ func (a *app) execCommand() *cobra.Command {
 			if len(args) < 2 {
 				return errors.New("you must specify at least one command for the container")
 			}
-			c, err := a.connect(cmd.Context())
+			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			name := strings.TrimPrefix(args[0], "pod/")
 			if container == "" {
-				p, err := a.pod(cmd.Context(), c, name)
+				p, err := pod.Get(cmd.Context(), c, pod.Ref{Namespace: e.Namespace, Name: name})
 				if err != nil {
 					return err
 				}
 				if phase := p.Status.Phase; phase == "Succeeded" || phase == "Failed" {
 					return fmt.Errorf("cannot exec into a container in a completed pod; current phase is %s", phase)
 				}
-				container = a.defaultContainer(p, quiet)
+				tell := e.Warnf
+				if quiet {
+					tell = func(string, ...any) {}
+				}
+				container = p.DefaultContainer(tell)
 			}
-			o := client.ExecOptions{Path: a.podPath(name) + "/exec", Container: container, Command: args[1:], Stdout: a.out, Stderr: a.err, TTY: tty}
+			o := client.ExecOptions{Path: e.PodPath(name) + "/exec", Container: container, Command: args[1:], Stdout: e.Out, Stderr: e.Err, TTY: tty}
 			if stdin {
-				o.Stdin = a.in
+				o.Stdin = e.In
 			}
-			return a.exec(cmd.Context(), c, o)
+			return run(cmd.Context(), e, c, o)
 		},
 	}
 	f := cmd.Flags()
@@ -61,42 +69,17 @@ func (a *app) execCommand() *cobra.Command {
 	f.BoolVarP(&stdin, "stdin", "i", false, "pass standard input on")
 	f.BoolVarP(&tty, "tty", "t", false, "with a terminal")
 	f.BoolVarP(&quiet, "quiet", "q", false, "only the command's output")
-	_ = cmd.RegisterFlagCompletionFunc("container", a.completeContainers)
+	_ = cmd.RegisterFlagCompletionFunc("container", complete.Containers(e))
 	return cmd
 }
 
-// defaultContainer chooses among several containers as kubectl does: the one that the Pod's annotation names, else the first,
-// of which it tells.
-func (a *app) defaultContainer(p *pod, quiet bool) string {
-	names := p.containerNames()
-	if named := p.Metadata.Annotations["kubectl.kubernetes.io/default-container"]; slices.Contains(names, named) {
-		return named
-	}
-	first := p.Spec.Containers[0].Name
-	if len(names) > 1 && !quiet {
-		a.warnf("Defaulted container %q out of: %s\n", first, p.describeContainers())
-	}
-	return first
-}
-
-func (p *pod) describeContainers() string {
-	var names []string
-	for _, c := range p.Spec.Containers {
-		names = append(names, c.Name)
-	}
-	for _, c := range p.Spec.InitContainers {
-		names = append(names, c.Name+" (init)")
-	}
-	return strings.Join(names, ", ")
-}
-
-func (a *app) exec(ctx context.Context, c *client.Client, o client.ExecOptions) error {
+func run(ctx context.Context, e *env.Env, c *client.Client, o client.ExecOptions) error {
 	if !o.TTY {
 		return c.Exec(ctx, o)
 	}
-	in, ok := a.in.(*os.File)
+	in, ok := e.In.(*os.File)
 	if !ok || o.Stdin == nil || !term.IsTerminal(int(in.Fd())) {
-		a.warnf("Unable to use a TTY - input is not a terminal or the right kind of file\n")
+		e.Warnf("Unable to use a TTY - input is not a terminal or the right kind of file\n")
 		o.TTY = o.Stdin == nil
 		return c.Exec(ctx, o)
 	}

@@ -1,7 +1,7 @@
-package cli
+// Package inspect is hull inspect: a Pod as the kernel has it.
+package inspect
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -9,11 +9,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/hulld"
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/ui"
 )
 
-func (a *app) inspectCommand() *cobra.Command {
+// Command is hull inspect.
+func Command(e *env.Env) *cobra.Command {
 	var output string
 	var birth bool
 	cmd := &cobra.Command{
@@ -25,9 +29,9 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
   hull inspect web -o json
   hull inspect web --birth`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completePods(0),
+		ValidArgsFunction: complete.Pods(e, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -36,22 +40,18 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 			if birth {
 				q.Set("birth", "true")
 			}
-			path := own("namespaces/" + a.namespace + "/sandboxes/" + strings.TrimPrefix(args[0], "pod/"))
+			path := hulld.Own("namespaces/" + e.Namespace + "/sandboxes/" + strings.TrimPrefix(args[0], "pod/"))
 			if err := c.Do(cmd.Context(), client.Request{Path: path, Query: q}, &s); err != nil {
 				return err
 			}
-			switch output {
-			case "":
-				return a.printSandbox(&s)
-			case "json", "yaml":
-				return a.printAs(output, &s)
-			default:
-				return fmt.Errorf(`--output must be "yaml" or "json"`)
+			if output != "" {
+				return e.PrintAs(output, &s)
 			}
+			return printSandbox(e, &s)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
-	complete(cmd, "output", "json", "yaml")
+	complete.Flag(cmd, "output", "json", "yaml")
 	cmd.Flags().BoolVar(&birth, "birth", false, "the system calls by which each process was made")
 	return cmd
 }
@@ -59,14 +59,14 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 // namespaceOrder is that of the table: the shared ones first.
 var namespaceOrder = []string{"net", "ipc", "uts", "mnt", "pid", "user", "cgroup"}
 
-func (a *app) printSandbox(s *v1alpha1.Sandbox) error {
-	a.printf("Pod:        %s/%s\n", s.Namespace, s.Name)
-	a.printf("Sandbox:    %s (%s)\n", s.ID, s.State)
-	a.printf("Cgroup:     %s\n", s.Cgroup)
+func printSandbox(e *env.Env, s *v1alpha1.Sandbox) error {
+	e.Printf("Pod:        %s/%s\n", s.Namespace, s.Name)
+	e.Printf("Sandbox:    %s (%s)\n", s.ID, s.State)
+	e.Printf("Cgroup:     %s\n", s.Cgroup)
 	if s.Interface != "" {
-		a.printf("Network:    %s, %s in the Pod, %s on the host\n\n", strings.Join(s.IPs, ", "), s.Interface, s.HostInterface)
+		e.Printf("Network:    %s, %s in the Pod, %s on the host\n\n", strings.Join(s.IPs, ", "), s.Interface, s.HostInterface)
 	} else {
-		a.printf("Network:    the host's\n\n")
+		e.Printf("Network:    the host's\n\n")
 	}
 	processes := append([]v1alpha1.Process{s.Infra}, s.Containers...)
 	header := []string{"CONTAINER", "STATE", "PID"}
@@ -88,33 +88,33 @@ func (a *app) printSandbox(s *v1alpha1.Sandbox) error {
 		}
 		lines = append(lines, line)
 	}
-	if err := ui.WriteColumns(a.out, lines, nil); err != nil {
+	if err := ui.WriteColumns(e.Out, lines, nil); err != nil {
 		return err
 	}
-	a.printf("\n")
+	e.Printf("\n")
 	lines = [][]string{{"CONTAINER", "CGROUP"}}
 	for _, p := range processes {
 		lines = append(lines, []string{p.Name, p.Cgroup})
 	}
-	if err := ui.WriteColumns(a.out, lines, nil); err != nil {
+	if err := ui.WriteColumns(e.Out, lines, nil); err != nil {
 		return err
 	}
-	if err := a.printVolumes(s.Volumes); err != nil {
+	if err := printVolumes(e, s.Volumes); err != nil {
 		return err
 	}
 	for _, p := range processes {
 		if p.Birth != "" {
-			a.printf("\nBirth of %s:\n%s\n", p.Name, strings.TrimRight(p.Birth, "\n"))
+			e.Printf("\nBirth of %s:\n%s\n", p.Name, strings.TrimRight(p.Birth, "\n"))
 		}
 	}
 	return nil
 }
 
-func (a *app) printVolumes(volumes []v1alpha1.Volume) error {
+func printVolumes(e *env.Env, volumes []v1alpha1.Volume) error {
 	if len(volumes) == 0 {
 		return nil
 	}
-	a.printf("\n")
+	e.Printf("\n")
 	lines := [][]string{{"VOLUME", "KIND", "ON THE HOST", "IN", "AT", "ACCESS"}}
 	for _, v := range volumes {
 		for _, m := range v.Mounts {
@@ -125,5 +125,5 @@ func (a *app) printVolumes(volumes []v1alpha1.Volume) error {
 			lines = append(lines, []string{v.Name, v.Kind, v.Path, m.Container, m.Path, access})
 		}
 	}
-	return ui.WriteColumns(a.out, lines, nil)
+	return ui.WriteColumns(e.Out, lines, nil)
 }

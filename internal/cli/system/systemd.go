@@ -1,4 +1,4 @@
-package cli
+package system
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/hulld"
 	"github.com/hull-pods/hull/internal/client"
 )
 
@@ -24,12 +26,12 @@ func bySystemd() bool { return os.Getenv(notifySocket) != "" }
 // takeOver makes a hulld that somebody else has started the main process of the unit that has started this program, and
 // moves it and its keeper from the login session, or whatever it came from, to the unit. A hulld that the unit starts says
 // itself what it is, as do those that hull-keeper starts later: it learns the environment here.
-func (a *app) takeOver(ctx context.Context, c *client.Client, args []string) error {
-	if err := a.detach(ctx, args); err != nil {
+func takeOver(ctx context.Context, e *env.Env, c *client.Client, args []string) error {
+	if err := e.Detach(ctx, args); err != nil {
 		return err
 	}
 	var info v1alpha1.Info
-	if err := c.Do(ctx, client.Request{Path: own("info")}, &info); err != nil {
+	if err := c.Do(ctx, client.Request{Path: hulld.Own("info")}, &info); err != nil {
 		return err
 	}
 	if err := intoOwnUnit(info.KeeperPID, info.PID); err != nil {
@@ -43,7 +45,7 @@ func (a *app) takeOver(ctx context.Context, c *client.Client, args []string) err
 	if _, err := fmt.Fprintf(conn, "MAINPID=%d\nREADY=1", info.PID); err != nil {
 		return fmt.Errorf("notify systemd: %w", err)
 	}
-	a.printf("hulld was running: systemd has taken it over (root %s, state %s)\n", a.root, a.state)
+	e.Printf("hulld was running: systemd has taken it over (root %s, state %s)\n", e.Root, e.State)
 	return nil
 }
 

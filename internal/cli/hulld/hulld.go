@@ -1,4 +1,5 @@
-package cli
+// Package hulld finds the hulld that the command line speaks to, and starts it if it does not run.
+package hulld
 
 import (
 	"bytes"
@@ -14,58 +15,72 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/client"
 )
 
-// connect returns a client of a hulld that runs, and starts it if need be, which it says.
-func (a *app) connect(ctx context.Context) (*client.Client, error) {
-	c := client.New(a.socket())
-	err := a.dial()
+// Hull is one Hull of this machine: its two directories name it.
+type Hull struct {
+	Root, State string
+	// Say is told that hulld was started.
+	Say func(format string, args ...any)
+}
+
+// Own is the API's path of a verb of Hull's own.
+func Own(verb string) string { return "/apis/" + v1alpha1.GroupVersion + "/" + verb }
+
+// Socket is where hulld serves.
+func (h *Hull) Socket() string { return filepath.Join(h.State, "hull.sock") }
+
+// Connect returns a client of a hulld that runs, and starts it if need be, which it says.
+func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
+	c := client.New(h.Socket())
+	err := h.dial()
 	switch {
 	case err == nil:
 		return c, nil
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("no access to %s: be root or a member of the group hull", a.socket())
+		return nil, fmt.Errorf("no access to %s: be root or a member of the group hull", h.Socket())
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("talk to hulld: %w", err)
 	}
 	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("hulld does not run (%s), and only root can start it: sudo hull system start", a.socket())
+		return nil, fmt.Errorf("hulld does not run (%s), and only root can start it: sudo hull system start", h.Socket())
 	}
-	if err := a.start(ctx, nil); err != nil {
+	if err := h.Start(ctx, nil); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (a *app) dial() error {
-	conn, err := net.Dial("unix", a.socket())
+func (h *Hull) dial() error {
+	conn, err := net.Dial("unix", h.Socket())
 	if err != nil {
 		return err
 	}
 	return conn.Close()
 }
 
-// running is connect for commands that have nothing to do when hulld does not run.
-func (a *app) running() (*client.Client, bool) {
-	if a.dial() != nil {
+// Running is Connect for commands that have nothing to do when hulld does not run.
+func (h *Hull) Running() (*client.Client, bool) {
+	if h.dial() != nil {
 		return nil, false
 	}
-	return client.New(a.socket()), true
+	return client.New(h.Socket()), true
 }
 
-// start runs hull-keeper, which runs hulld, and returns when hulld serves.
-func (a *app) start(ctx context.Context, args []string) error {
-	if err := a.detach(ctx, args); err != nil {
+// Start runs hull-keeper, which runs hulld, and returns when hulld serves.
+func (h *Hull) Start(ctx context.Context, args []string) error {
+	if err := h.Detach(ctx, args); err != nil {
 		return err
 	}
-	a.warnf("hulld was not running: started (root %s, state %s)\n", a.root, a.state)
+	h.Say("hulld was not running: started (root %s, state %s)\n", h.Root, h.State)
 	return nil
 }
 
-// detach has hull-keeper see to it that a hulld serves. One that runs already keeps its flags; the next is started with
+// Detach has hull-keeper see to it that a hulld serves. One that runs already keeps its flags; the next is started with
 // these.
-func (a *app) detach(ctx context.Context, args []string) error {
+func (h *Hull) Detach(ctx context.Context, args []string) error {
 	keeper, err := beside("hull-keeper")
 	if err != nil {
 		return err
@@ -74,11 +89,11 @@ func (a *app) detach(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	line := append([]string{"--state", a.state, "--detach", "--", daemon, "--root", a.root, "--state", a.state}, args...)
+	line := append([]string{"--state", h.State, "--detach", "--", daemon, "--root", h.Root, "--state", h.State}, args...)
 	cmd := exec.CommandContext(ctx, keeper, line...)
 	said, err := cmd.CombinedOutput()
 	if err != nil {
-		log := filepath.Join(a.state, "hulld.log")
+		log := filepath.Join(h.State, "hulld.log")
 		if why := lastWords(log); why != "" {
 			return fmt.Errorf("start hulld: %s (its log: %s)", why, log)
 		}

@@ -1,4 +1,5 @@
-package cli
+// Package system is hull system: Hull itself, started, stopped, described and checked.
+package system
 
 import (
 	"context"
@@ -16,10 +17,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/hulld"
 	"github.com/hull-pods/hull/internal/client"
 )
 
-func (a *app) systemCommand() *cobra.Command {
+// Command is hull system.
+func Command(e *env.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "system",
 		Short: "Start, stop, describe and check Hull itself",
@@ -27,33 +32,33 @@ func (a *app) systemCommand() *cobra.Command {
   hull system check --repair
   hull system stop --delete-pods`,
 	}
-	cmd.AddCommand(a.systemStart(), a.systemStop(), a.systemInfo(), a.systemCheck())
+	cmd.AddCommand(systemStart(e), systemStop(e), systemInfo(e), systemCheck(e))
 	return cmd
 }
 
-func (a *app) systemStart() *cobra.Command {
+func systemStart(e *env.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "start [-- HULLD-FLAG...]",
 		Short: "Start hulld, if it does not run",
 		Example: `  hull system start
   hull system start -- --pod-max-pids 1000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if c, running := a.running(); running {
+			if c, running := e.Running(); running {
 				if bySystemd() {
-					return a.takeOver(cmd.Context(), c, args)
+					return takeOver(cmd.Context(), e, c, args)
 				}
 				if len(args) > 0 {
-					return fmt.Errorf("hulld is running already (root %s, state %s), and takes flags at its start only: hull system stop, then start it again", a.root, a.state)
+					return fmt.Errorf("hulld is running already (root %s, state %s), and takes flags at its start only: hull system stop, then start it again", e.Root, e.State)
 				}
-				a.printf("hulld is running (root %s, state %s)\n", a.root, a.state)
+				e.Printf("hulld is running (root %s, state %s)\n", e.Root, e.State)
 				return nil
 			}
-			return a.start(cmd.Context(), args)
+			return e.Start(cmd.Context(), args)
 		},
 	}
 }
 
-func (a *app) systemStop() *cobra.Command {
+func systemStop(e *env.Env) *cobra.Command {
 	var pods podsAtStop
 	cmd := &cobra.Command{
 		Use:   "stop [--delete-pods|--leave-pods]",
@@ -63,7 +68,7 @@ func (a *app) systemStop() *cobra.Command {
   hull system stop --leave-pods   # they run on without hulld; hull system start takes them over`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.stop(cmd.Context(), pods)
+			return stop(cmd.Context(), e, pods)
 		},
 	}
 	cmd.Flags().BoolVar(&pods.remove, "delete-pods", false, "delete all Pods first")
@@ -75,19 +80,19 @@ func (a *app) systemStop() *cobra.Command {
 // podsAtStop is what a stop does with Pods that run; refused without either.
 type podsAtStop struct{ remove, leave bool }
 
-func (a *app) stop(ctx context.Context, pods podsAtStop) error {
-	c, running := a.running()
+func stop(ctx context.Context, e *env.Env, pods podsAtStop) error {
+	c, running := e.Running()
 	if running {
 		q := url.Values{}
 		if pods.remove {
 			q.Set("deletePods", "true")
 		}
-		err := c.Do(ctx, client.Request{Method: "POST", Path: own("stop"), Query: q}, nil)
+		err := c.Do(ctx, client.Request{Method: "POST", Path: hulld.Own("stop"), Query: q}, nil)
 		if err != nil && (!pods.leave || !client.IsConflict(err)) {
 			return err
 		}
 	}
-	stopped, live, err := a.stopKeeper(ctx)
+	stopped, live, err := stopKeeper(ctx, e.State)
 	if err != nil {
 		return err
 	}
@@ -95,22 +100,22 @@ func (a *app) stop(ctx context.Context, pods podsAtStop) error {
 		if !pods.leave {
 			return fmt.Errorf("hulld has stopped, but hull-keeper stays: %d processes that it keeps are alive", live)
 		}
-		a.printf("hulld has stopped; hull-keeper and %d processes of Pods run on\n", live)
+		e.Printf("hulld has stopped; hull-keeper and %d processes of Pods run on\n", live)
 		return nil
 	}
 	if !running && !stopped {
-		a.printf("hulld is not running\n")
+		e.Printf("hulld is not running\n")
 		return nil
 	}
-	a.printf("stopped\n")
+	e.Printf("stopped\n")
 	return nil
 }
 
 // stopKeeper asks the keeper to end, which it does when hulld has ended and nothing that it keeps lives; otherwise it
 // stays, and live is how many processes it keeps. It reports false when there is no keeper.
-func (a *app) stopKeeper(ctx context.Context) (stopped bool, live int, err error) {
+func stopKeeper(ctx context.Context, state string) (stopped bool, live int, err error) {
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unixpacket", filepath.Join(a.state, "keeper.sock"))
+	conn, err := d.DialContext(ctx, "unixpacket", filepath.Join(state, "keeper.sock"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return false, 0, nil
 	}
@@ -143,7 +148,7 @@ func (a *app) stopKeeper(ctx context.Context) (stopped bool, live int, err error
 	return true, 0, err
 }
 
-func (a *app) systemInfo() *cobra.Command {
+func systemInfo(e *env.Env) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "info",
@@ -151,20 +156,16 @@ func (a *app) systemInfo() *cobra.Command {
 		Example: "  hull system info -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			var info v1alpha1.Info
-			if err := c.Do(cmd.Context(), client.Request{Path: own("info")}, &info); err != nil {
+			if err := c.Do(cmd.Context(), client.Request{Path: hulld.Own("info")}, &info); err != nil {
 				return err
 			}
-			switch output {
-			case "":
-			case "json", "yaml":
-				return a.printAs(output, &info)
-			default:
-				return fmt.Errorf(`--output must be "yaml" or "json"`)
+			if output != "" {
+				return e.PrintAs(output, &info)
 			}
 			for _, l := range [][2]string{
 				{"Version", info.HullVersion}, {"Node", info.Node}, {"Kernel", info.Kernel}, {"Cgroups", info.Cgroups},
@@ -173,17 +174,17 @@ func (a *app) systemInfo() *cobra.Command {
 				{"Pods", fmt.Sprintf("%d, with %d containers", info.Pods, info.Containers)}, {"Images", fmt.Sprint(info.Images)},
 				{"Pod addresses", strings.Trim(info.IPv4+", "+info.IPv6, ", ")},
 			} {
-				a.printf("%-15s%s\n", l[0]+":", l[1])
+				e.Printf("%-15s%s\n", l[0]+":", l[1])
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
-	complete(cmd, "output", "json", "yaml")
+	complete.Flag(cmd, "output", "json", "yaml")
 	return cmd
 }
 
-func (a *app) systemCheck() *cobra.Command {
+func systemCheck(e *env.Env) *cobra.Command {
 	var repair bool
 	cmd := &cobra.Command{
 		Use:   "check [--repair]",
@@ -192,7 +193,7 @@ func (a *app) systemCheck() *cobra.Command {
   hull system check --repair`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -201,35 +202,35 @@ func (a *app) systemCheck() *cobra.Command {
 				q.Set("repair", "true")
 			}
 			var report v1alpha1.CheckReport
-			if err := c.Do(cmd.Context(), client.Request{Method: "POST", Path: own("check"), Query: q}, &report); err != nil {
+			if err := c.Do(cmd.Context(), client.Request{Method: "POST", Path: hulld.Own("check"), Query: q}, &report); err != nil {
 				return err
 			}
-			return a.printFindings(report.Findings)
+			return printFindings(e, report.Findings)
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "remove what nobody owns, and put back what is Hull's own")
 	return cmd
 }
 
-func (a *app) printFindings(findings []v1alpha1.Finding) error {
+func printFindings(e *env.Env, findings []v1alpha1.Finding) error {
 	if len(findings) == 0 {
-		a.printf("everything is in order\n")
+		e.Printf("everything is in order\n")
 		return nil
 	}
 	open := 0
 	for _, f := range findings {
 		switch {
 		case f.Repaired:
-			a.printf("repaired: %s\n", f.What)
+			e.Printf("repaired: %s\n", f.What)
 		case f.Error != "":
-			a.printf("found:    %s\n          could not be repaired: %s\n", f.What, f.Error)
+			e.Printf("found:    %s\n          could not be repaired: %s\n", f.What, f.Error)
 			open++
 		default:
-			a.printf("found:    %s\n", f.What)
+			e.Printf("found:    %s\n", f.What)
 			open++
 		}
 		if f.Advice != "" && !f.Repaired {
-			a.printf("          %s\n", f.Advice)
+			e.Printf("          %s\n", f.Advice)
 		}
 	}
 	if open > 0 {

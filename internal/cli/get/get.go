@@ -1,4 +1,5 @@
-package cli
+// Package get is hull get: lists and single objects, in every form that kubectl prints.
+package get
 
 import (
 	"context"
@@ -10,11 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/ui"
 )
 
-type getOptions struct {
+type options struct {
 	output    string
 	watch     bool
 	watchOnly bool
@@ -27,8 +30,9 @@ type getOptions struct {
 	resource  string
 }
 
-func (a *app) getCommand() *cobra.Command {
-	var o getOptions
+// Command is hull get.
+func Command(e *env.Env) *cobra.Command {
+	var o options
 	cmd := &cobra.Command{
 		Use:   "get (pods|events) [NAME...]",
 		Short: "List Pods, or their events",
@@ -36,12 +40,12 @@ func (a *app) getCommand() *cobra.Command {
   hull get pods -o wide -w
   hull get pod web -o jsonpath='{.status.podIP}'
   hull get events`,
-		ValidArgsFunction: a.completePods(1, "pods"),
+		ValidArgsFunction: complete.Pods(e, 1, "pods"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(args); err != nil {
 				return err
 			}
-			return a.get(cmd.Context(), o)
+			return get(cmd.Context(), e, o)
 		},
 	}
 	f := cmd.Flags()
@@ -53,11 +57,11 @@ func (a *app) getCommand() *cobra.Command {
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "in every namespace")
 	f.BoolVar(&o.noHeaders, "no-headers", false, "no line of column names")
 	f.BoolVar(&o.labels, "show-labels", false, "labels as the last column")
-	complete(cmd, "output", "wide", "yaml", "json", "name", "jsonpath=")
+	complete.Flag(cmd, "output", "wide", "yaml", "json", "name", "jsonpath=")
 	return cmd
 }
 
-func (o *getOptions) parse(args []string) error {
+func (o *options) parse(args []string) error {
 	if len(args) == 0 {
 		return errors.New("required resource not specified: pods or events")
 	}
@@ -82,18 +86,18 @@ func (o *getOptions) parse(args []string) error {
 	return nil
 }
 
-func (a *app) get(ctx context.Context, o getOptions) error {
+func get(ctx context.Context, e *env.Env, o options) error {
 	printer, err := ui.NewPrinter(ui.PrinterOptions{
 		Output: o.output, Resource: o.resource, Namespaces: o.all, NoHeaders: o.noHeaders, Labels: o.labels,
 	})
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(ctx)
+	c, err := e.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	path := "/api/v1/namespaces/" + a.namespace + "/" + o.resource
+	path := "/api/v1/namespaces/" + e.Namespace + "/" + o.resource
 	if o.all {
 		path = "/api/v1/" + o.resource
 	}
@@ -104,19 +108,19 @@ func (a *app) get(ctx context.Context, o getOptions) error {
 		}
 	}
 	if len(o.names) == 0 {
-		return a.getList(ctx, c, o, printer, path, query)
+		return list(ctx, e, c, o, printer, path, query)
 	}
 	if o.watch || o.watchOnly {
 		if len(o.names) != 1 {
 			return errors.New("you may only specify a single resource to watch")
 		}
 		query.Set("fieldSelector", "metadata.name="+o.names[0])
-		return a.getList(ctx, c, o, printer, path, query)
+		return list(ctx, e, c, o, printer, path, query)
 	}
-	return a.getNamed(ctx, c, o, printer, path)
+	return named(ctx, e, c, o, printer, path)
 }
 
-func (a *app) getNamed(ctx context.Context, c *client.Client, o getOptions, printer *ui.Printer, path string) error {
+func named(ctx context.Context, e *env.Env, c *client.Client, o options, printer *ui.Printer, path string) error {
 	var failed []error
 	var found []json.RawMessage
 	for _, name := range o.names {
@@ -128,7 +132,7 @@ func (a *app) getNamed(ctx context.Context, c *client.Client, o getOptions, prin
 		found = append(found, data)
 	}
 	if len(found) > 0 {
-		failed = append(failed, printer.Objects(a.out, found))
+		failed = append(failed, printer.Objects(e.Out, found))
 	}
 	return errors.Join(failed...)
 }
@@ -140,22 +144,22 @@ func accept(p *ui.Printer) string {
 	return ""
 }
 
-func (a *app) getList(ctx context.Context, c *client.Client, o getOptions, printer *ui.Printer, path string, query url.Values) error {
-	var list []byte
-	if err := c.Do(ctx, client.Request{Path: path, Query: query, Accept: accept(printer)}, &list); err != nil {
+func list(ctx context.Context, e *env.Env, c *client.Client, o options, printer *ui.Printer, path string, query url.Values) error {
+	var answer []byte
+	if err := c.Do(ctx, client.Request{Path: path, Query: query, Accept: accept(printer)}, &answer); err != nil {
 		return err
 	}
 	if !o.watchOnly {
-		n, err := printer.List(a.out, list)
+		n, err := printer.List(e.Out, answer)
 		if err != nil {
 			return err
 		}
 		if n == 0 && printer.Table() && !o.watch {
-			where := " found in " + a.namespace + " namespace."
+			where := " found in " + e.Namespace + " namespace."
 			if o.all {
 				where = " found"
 			}
-			a.warnf("No resources%s\n", where)
+			e.Warnf("No resources%s\n", where)
 		}
 	}
 	if !o.watch && !o.watchOnly {
@@ -164,15 +168,15 @@ func (a *app) getList(ctx context.Context, c *client.Client, o getOptions, print
 	var head struct {
 		Metadata struct{ ResourceVersion string }
 	}
-	if err := json.Unmarshal(list, &head); err != nil {
+	if err := json.Unmarshal(answer, &head); err != nil {
 		return fmt.Errorf("decode the list: %w", err)
 	}
 	query.Set("resourceVersion", head.Metadata.ResourceVersion)
-	err := c.Watch(ctx, client.Request{Path: path, Query: query, Accept: accept(printer)}, func(e client.Event) error {
-		if e.Type == "BOOKMARK" {
+	err := c.Watch(ctx, client.Request{Path: path, Query: query, Accept: accept(printer)}, func(ev client.Event) error {
+		if ev.Type == "BOOKMARK" {
 			return nil
 		}
-		return printer.Objects(a.out, []json.RawMessage{e.Object})
+		return printer.Objects(e.Out, []json.RawMessage{ev.Object})
 	})
 	if ctx.Err() != nil {
 		return nil // Ctrl-C is how a watch ends

@@ -1,4 +1,5 @@
-package cli
+// Package follow is hull run: it applies Pods and shows what becomes of them, until they have ended or run.
+package follow
 
 import (
 	"context"
@@ -11,11 +12,17 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hull-pods/hull/internal/cli/apply"
+	"github.com/hull-pods/hull/internal/cli/console"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/manifest"
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/ui"
 )
 
-func (a *app) runCommand() *cobra.Command {
+// Command is hull run.
+func Command(e *env.Env) *cobra.Command {
 	var detach bool
 	cmd := &cobra.Command{
 		Use:   "run FILE|DIR|-...",
@@ -30,44 +37,47 @@ the reason.`,
   hull run -d web.yaml db.yaml
   cat pod.yaml | hull run -`,
 		Args: func(cmd *cobra.Command, args []string) error { return ownError(cobra.MinimumNArgs(1)(cmd, args)) },
-		RunE: func(cmd *cobra.Command, args []string) error { return ownError(a.run(cmd.Context(), args, detach)) },
+		RunE: func(cmd *cobra.Command, args []string) error { return ownError(run(cmd.Context(), e, args, detach)) },
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return ownError(cmd.Root().FlagErrorFunc()(cmd, err)) })
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "return when the Pods run")
 	return cmd
 }
 
+// exitHull is the exit code when Hull failed, and not a container.
+const exitHull = 125
+
 // ownError gives an error that is no container's the code of Hull's own.
 func ownError(err error) error {
-	var coded *codeError
+	var coded *console.CodeError
 	if err == nil || errors.As(err, &coded) {
 		return err
 	}
-	return &codeError{code: exitHull, err: err}
+	return &console.CodeError{Code: exitHull, Err: err}
 }
 
-func (a *app) run(ctx context.Context, paths []string, detach bool) error {
-	manifests, err := a.readManifests(paths)
+func run(ctx context.Context, e *env.Env, paths []string, detach bool) error {
+	manifests, err := manifest.Read(paths, e.In)
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(ctx)
+	c, err := e.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	r := &runner{app: a, client: c, detach: detach, pods: map[string]*followed{}, bars: ui.NewBars(a.err)}
-	r.lines = ui.NewPrefixer(r.bars.Over(a.out))
+	r := &runner{Env: e, client: c, detach: detach, pods: map[string]*followed{}, bars: ui.NewBars(e.Err)}
+	r.lines = ui.NewPrefixer(r.bars.Over(e.Out))
 	defer r.bars.Close()
 	for _, m := range manifests {
-		done, err := a.apply(ctx, c, m, false)
-		if err == nil && done.deleting {
-			err = fmt.Errorf("pod/%s is being deleted: run it again when it is gone", done.name)
+		done, err := apply.Apply(ctx, e, c, m, false)
+		if err == nil && done.Deleting {
+			err = fmt.Errorf("pod/%s is being deleted: run it again when it is gone", done.Name)
 		}
 		if err != nil {
 			return errors.Join(err, r.abandon(ctx))
 		}
 		if detach {
-			a.printf("pod/%s %s\n", done.name, done.verb)
+			e.Printf("pod/%s %s\n", done.Name, done.Verb)
 		}
 		r.add(done)
 	}
@@ -76,7 +86,7 @@ func (a *app) run(ctx context.Context, paths []string, detach bool) error {
 
 // runner follows the Pods of one hull run until they have ended, or, detached, until they run.
 type runner struct {
-	*app
+	*env.Env
 	client *client.Client
 	detach bool
 	pods   map[string]*followed // by UID
@@ -85,20 +95,20 @@ type runner struct {
 	work   errgroup.Group // followers of logs and pulls
 }
 
-// warnf is app's, above the bars of pulls.
+// warnf is the console's, above the bars of pulls.
 func (r *runner) warnf(format string, args ...any) {
-	_, _ = io.WriteString(r.bars.Over(r.err), ui.Printable(fmt.Sprintf(format, args...)))
+	_, _ = io.WriteString(r.bars.Over(r.Err), ui.Printable(fmt.Sprintf(format, args...)))
 }
 
-func (r *runner) add(p applied) {
-	r.pods[p.uid] = &followed{applied: p, seen: map[string]string{}, logs: map[string]bool{}, pulls: map[string]bool{}}
+func (r *runner) add(p apply.Applied) {
+	r.pods[p.UID] = &followed{Applied: p, seen: map[string]string{}, logs: map[string]bool{}, pulls: map[string]bool{}}
 }
 
 // abandon removes what was applied before a manifest that was refused: all or nothing.
 func (r *runner) abandon(ctx context.Context) error {
 	var errs []error
 	for _, p := range r.pods {
-		if p.verb == "created" {
+		if p.Verb == "created" {
 			errs = append(errs, r.remove(ctx, p))
 		}
 	}
@@ -106,23 +116,22 @@ func (r *runner) abandon(ctx context.Context) error {
 }
 
 func (r *runner) remove(ctx context.Context, p *followed) error {
-	path := "/api/v1/namespaces/" + p.namespace + "/pods/" + p.name
-	err := r.client.Do(ctx, client.Request{Method: "DELETE", Path: path}, nil)
+	err := r.client.Do(ctx, client.Request{Method: "DELETE", Path: p.Path()}, nil)
 	if client.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return waitGone(ctx, r.client, target{p.namespace, p.name}, p.uid)
+	return pod.WaitGone(ctx, r.client, p.Ref, p.UID)
 }
 
 // update is one thing that the watches tell.
 type update struct {
 	uid   string
-	pod   *pod   // nil for an event
-	gone  bool   // the Pod was deleted
-	event *event // nil for a Pod
+	pod   *pod.Pod // nil for an event
+	gone  bool     // the Pod was deleted
+	event *event   // nil for a Pod
 }
 
 type event struct {
@@ -176,9 +185,9 @@ func (r *runner) namespaces() []string {
 	seen := map[string]bool{}
 	var list []string
 	for _, p := range r.pods {
-		if !seen[p.namespace] {
-			seen[p.namespace] = true
-			list = append(list, p.namespace)
+		if !seen[p.Namespace] {
+			seen[p.Namespace] = true
+			list = append(list, p.Namespace)
 		}
 	}
 	return list
@@ -193,7 +202,7 @@ func (r *runner) selection(resource string) url.Values {
 	for uid, p := range r.pods {
 		switch resource {
 		case "pods":
-			query.Set("fieldSelector", "metadata.name="+p.name)
+			query.Set("fieldSelector", "metadata.name="+p.Name)
 		case "events":
 			query.Set("fieldSelector", "involvedObject.uid="+uid)
 		}
@@ -207,7 +216,7 @@ func (r *runner) watch(ctx context.Context, namespace, resource string, out chan
 		u := update{gone: e.Type == "DELETED"}
 		var err error
 		if resource == "pods" {
-			u.pod = &pod{}
+			u.pod = &pod.Pod{}
 			err = json.Unmarshal(e.Object, u.pod)
 			u.uid = u.pod.Metadata.UID
 		} else {
@@ -265,15 +274,15 @@ const exitInterrupted = 130
 // interrupted removes the Pods, unless they were to run on.
 func (r *runner) interrupted(ctx context.Context) error {
 	if r.detach {
-		return &codeError{code: exitInterrupted}
+		return &console.CodeError{Code: exitInterrupted}
 	}
 	var all errgroup.Group
 	for _, p := range r.pods {
-		r.warnf("pod/%s: removing\n", p.name)
+		r.warnf("pod/%s: removing\n", p.Name)
 		all.Go(func() error { return r.remove(ctx, p) })
 	}
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	return &codeError{code: exitInterrupted}
+	return &console.CodeError{Code: exitInterrupted}
 }

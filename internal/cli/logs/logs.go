@@ -1,4 +1,5 @@
-package cli
+// Package logs is hull logs.
+package logs
 
 import (
 	"context"
@@ -14,11 +15,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/ui"
 )
 
-type logOptions struct {
+type options struct {
 	container  string
 	all        bool
 	follow     bool
@@ -31,8 +35,9 @@ type logOptions struct {
 	sinceTime  string
 }
 
-func (a *app) logsCommand() *cobra.Command {
-	var o logOptions
+// Command is hull logs.
+func Command(e *env.Env) *cobra.Command {
+	var o options
 	cmd := &cobra.Command{
 		Use:   "logs POD [-c CONTAINER]",
 		Short: "Print the output of a Pod's containers",
@@ -40,7 +45,7 @@ func (a *app) logsCommand() *cobra.Command {
   hull logs web -c nginx -f --tail 20
   hull logs web --all-containers --timestamps`,
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: a.completePods(0),
+		ValidArgsFunction: complete.Pods(e, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				if o.container != "" {
@@ -48,11 +53,11 @@ func (a *app) logsCommand() *cobra.Command {
 				}
 				o.container = args[1]
 			}
-			c, err := a.connect(cmd.Context())
+			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return a.logs(cmd.Context(), c, strings.TrimPrefix(args[0], "pod/"), o)
+			return logs(cmd.Context(), e, c, strings.TrimPrefix(args[0], "pod/"), o)
 		},
 	}
 	f := cmd.Flags()
@@ -67,11 +72,11 @@ func (a *app) logsCommand() *cobra.Command {
 	f.DurationVar(&o.since, "since", 0, "lines newer than this, such as 5s, 2m or 3h")
 	f.StringVar(&o.sinceTime, "since-time", "", "lines newer than this time (RFC 3339)")
 	cmd.MarkFlagsMutuallyExclusive("since", "since-time")
-	_ = cmd.RegisterFlagCompletionFunc("container", a.completeContainers)
+	_ = cmd.RegisterFlagCompletionFunc("container", complete.Containers(e))
 	return cmd
 }
 
-func (o *logOptions) query(container string) url.Values {
+func (o *options) query(container string) url.Values {
 	q := url.Values{}
 	if container != "" {
 		q.Set("container", container)
@@ -96,37 +101,37 @@ func (o *logOptions) query(container string) url.Values {
 	return q
 }
 
-func (a *app) logs(ctx context.Context, c *client.Client, pod string, o logOptions) error {
-	spec, err := a.pod(ctx, c, pod)
+func logs(ctx context.Context, e *env.Env, c *client.Client, name string, o options) error {
+	p, err := pod.Get(ctx, c, pod.Ref{Namespace: e.Namespace, Name: name})
 	var status *client.StatusError
 	switch {
 	case client.IsNotFound(err) && errors.As(err, &status):
-		return fmt.Errorf("error from server (NotFound): %s in namespace %q", status.Message, a.namespace)
+		return fmt.Errorf("error from server (NotFound): %s in namespace %q", status.Message, e.Namespace)
 	case err != nil:
 		return err
-	case o.container != "" && !slices.Contains(spec.containerNames(), o.container):
-		return fmt.Errorf("container %s is not valid for pod %s", o.container, pod)
+	case o.container != "" && !slices.Contains(p.ContainerNames(), o.container):
+		return fmt.Errorf("container %s is not valid for pod %s", o.container, name)
 	}
 	if !o.all {
 		if o.container == "" {
-			o.container = a.defaultContainer(spec, false)
+			o.container = p.DefaultContainer(e.Warnf)
 		}
-		w := io.Writer(a.out)
+		w := io.Writer(e.Out)
 		if o.prefix {
-			w = ui.NewPrefixer(a.out).Writer(fmt.Sprintf("[pod/%s/%s] ", pod, o.container))
+			w = ui.NewPrefixer(e.Out).Writer(fmt.Sprintf("[pod/%s/%s] ", name, o.container))
 		}
-		return a.copyLog(ctx, c, pod, o.container, o, w)
+		return copyLog(ctx, e, c, name, o.container, o, w)
 	}
-	lines := ui.NewPrefixer(a.out)
+	lines := ui.NewPrefixer(e.Out)
 	var all errgroup.Group
-	for _, name := range spec.containerNames() {
+	for _, container := range p.ContainerNames() {
 		prefix := ""
 		if o.prefix {
-			prefix = fmt.Sprintf("[pod/%s/%s] ", pod, name)
+			prefix = fmt.Sprintf("[pod/%s/%s] ", name, container)
 		}
 		w := lines.Writer(prefix)
 		read := func() error {
-			return errors.Join(a.copyLog(ctx, c, pod, name, o, w), w.Flush())
+			return errors.Join(copyLog(ctx, e, c, name, container, o, w), w.Flush())
 		}
 		if o.follow {
 			all.Go(read)
@@ -137,8 +142,8 @@ func (a *app) logs(ctx context.Context, c *client.Client, pod string, o logOptio
 	return all.Wait()
 }
 
-func (a *app) copyLog(ctx context.Context, c *client.Client, pod, container string, o logOptions, w io.Writer) error {
-	body, err := c.Stream(ctx, client.Request{Path: a.podPath(pod) + "/log", Query: o.query(container)})
+func copyLog(ctx context.Context, e *env.Env, c *client.Client, name, container string, o options, w io.Writer) error {
+	body, err := c.Stream(ctx, client.Request{Path: e.PodPath(name) + "/log", Query: o.query(container)})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,160 @@
+// Package apply brings Pods in line with manifests: made when they are not there, else patched.
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/manifest"
+	"github.com/hull-pods/hull/internal/cli/pod"
+	"github.com/hull-pods/hull/internal/client"
+)
+
+const manager = "hull"
+
+// Command is hull apply.
+func Command(e *env.Env) *cobra.Command {
+	var files []string
+	var dryRun string
+	cmd := &cobra.Command{
+		Use:   "apply -f FILENAME",
+		Short: "Create Pods from files, or bring existing ones in line",
+		Example: `  hull apply -f pod.yaml
+  hull apply -f manifests/
+  cat pod.yaml | hull apply -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(files) == 0 {
+				return errors.New("must specify one of -f")
+			}
+			manifests, err := manifest.Read(files, e.In)
+			if err != nil {
+				return err
+			}
+			c, err := e.Connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, m := range manifests {
+				done, err := Apply(cmd.Context(), e, c, m, dryRun == "server")
+				if err != nil {
+					return err
+				}
+				suffix := ""
+				if dryRun == "server" {
+					suffix = " (server dry run)"
+				}
+				if done.Deleting {
+					e.Warnf("Warning: Detected changes to resource %s which is currently being deleted.\n", done.Name)
+				}
+				e.Printf("pod/%s %s%s\n", done.Name, done.Verb, suffix)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVarP(&files, "filename", "f", nil, "file, directory or - for standard input")
+	cmd.Flags().StringVar(&dryRun, "dry-run", "none", `"none", or "server": the server says what it would do`)
+	return cmd
+}
+
+// Applied is what became of one manifest.
+type Applied struct {
+	pod.Ref
+	UID      string
+	Verb     string // created, configured, unchanged
+	Deleting bool
+}
+
+// Apply carries out one manifest; dry asks the server what it would do.
+func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifest, dry bool) (Applied, error) {
+	namespace, err := e.NamespaceOf(m.Namespace)
+	if err != nil {
+		return Applied{}, err
+	}
+	query := url.Values{"fieldManager": {manager}, "fieldValidation": {"Strict"}}
+	if dry {
+		query.Set("dryRun", "All")
+	}
+	base := pod.Path(namespace, "")
+	if m.Name != "" {
+		var old json.RawMessage
+		err := c.Do(ctx, client.Request{Path: base + "/" + m.Name}, &old)
+		if err == nil {
+			return patch(ctx, c, m, base, query, old)
+		}
+		if !client.IsNotFound(err) {
+			return Applied{}, err
+		}
+	}
+	var made pod.Head
+	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.Data, Type: "application/yaml"}, &made)
+	if err != nil {
+		return Applied{}, describeSource("creating", m, err)
+	}
+	return result(made, "created"), nil
+}
+
+func patch(ctx context.Context, c *client.Client, m manifest.Manifest, base string, query url.Values, old json.RawMessage) (Applied, error) {
+	body, err := yaml.YAMLToJSON(m.Data)
+	if err != nil {
+		return Applied{}, fmt.Errorf("error parsing %s: %w", m.Source, err)
+	}
+	var now json.RawMessage
+	err = c.Do(ctx, client.Request{
+		Method: "PATCH", Path: base + "/" + m.Name, Query: query, Body: json.RawMessage(body), Type: "application/strategic-merge-patch+json",
+	}, &now)
+	if err != nil {
+		return Applied{}, describeSource("patching", m, err)
+	}
+	var head pod.Head
+	before, berr := wanted(old)
+	after, aerr := wanted(now)
+	if err := errors.Join(berr, aerr, json.Unmarshal(now, &head)); err != nil {
+		return Applied{}, fmt.Errorf("decode pod/%s: %w", m.Name, err)
+	}
+	if reflect.DeepEqual(before, after) {
+		return result(head, "unchanged"), nil
+	}
+	return result(head, "configured"), nil
+}
+
+// wanted is an object without what a server writes by itself, and at any moment.
+func wanted(data json.RawMessage) (map[string]any, error) {
+	var obj map[string]any
+	if err := json.Unmarshal(data, &obj); err != nil {
+		return nil, err
+	}
+	delete(obj, "status")
+	if meta, ok := obj["metadata"].(map[string]any); ok {
+		for _, k := range []string{"resourceVersion", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"} {
+			delete(meta, k)
+		}
+	}
+	return obj, nil
+}
+
+func result(p pod.Head, verb string) Applied {
+	return Applied{Ref: pod.Ref{Namespace: p.Metadata.Namespace, Name: p.Metadata.Name}, UID: p.Metadata.UID, Verb: verb, Deleting: p.Metadata.DeletionTimestamp != ""}
+}
+
+// describeSource says which file a refused object came from, as kubectl does; of an invalid object it lists the faults alone.
+func describeSource(doing string, m manifest.Manifest, err error) error {
+	var s *client.StatusError
+	if !errors.As(err, &s) {
+		return fmt.Errorf("error when %s %q: %w", doing, m.Source, err)
+	}
+	told := *s
+	told.Message = fmt.Sprintf("error when %s %q: %s", doing, m.Source, s.Message)
+	if s.Reason == "Invalid" {
+		told.Message = s.Message
+	}
+	return &told
+}

@@ -1,0 +1,104 @@
+// Package complete tells a shell how the word before the cursor may go on: names of Pods, containers and images, and fixed words.
+package complete
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/hulld"
+	"github.com/hull-pods/hull/internal/cli/pod"
+	"github.com/hull-pods/hull/internal/client"
+)
+
+// limit is how long a shell waits for names at the press of a key.
+const limit = 2 * time.Second
+
+// Pods completes words before position with the given ones, and names of Pods from there on.
+func Pods(e *env.Env, position int, words ...string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) < position {
+			return words, cobra.ShellCompDirectiveNoFileComp
+		}
+		var list struct{ Items []pod.Head }
+		if !ask(cmd.Context(), e, e.PodPath(""), &list) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, p := range list.Items {
+			if strings.HasPrefix(p.Metadata.Name, prefix) && !slices.Contains(args, p.Metadata.Name) {
+				names = append(names, p.Metadata.Name)
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// Flag completes a flag with fixed words.
+func Flag(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// Namespaces completes with the namespaces that Pods are in.
+func Namespaces(e *env.Env) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		var list struct{ Items []pod.Head }
+		if !ask(cmd.Context(), e, "/api/v1/pods", &list) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, p := range list.Items {
+			if ns := p.Metadata.Namespace; strings.HasPrefix(ns, prefix) && !slices.Contains(names, ns) {
+				names = append(names, ns)
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// Images completes with the names of images.
+func Images(e *env.Env) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		var list v1alpha1.ImageList
+		if !ask(cmd.Context(), e, hulld.Own("images"), &list) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, im := range list.Items {
+			for _, n := range im.Names {
+				if strings.HasPrefix(n, prefix) && !slices.Contains(args, n) {
+					names = append(names, n)
+				}
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// ask gets a list or an object from a hulld that runs.
+func ask(ctx context.Context, e *env.Env, path string, out any) bool {
+	c, running := e.Running()
+	if !running {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.Do(ctx, client.Request{Path: path}, out) == nil
+}
+
+// Containers completes with the containers of the Pod that is named already.
+func Containers(e *env.Env) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		p := &pod.Pod{}
+		if len(args) == 0 || !ask(cmd.Context(), e, e.PodPath(strings.TrimPrefix(args[0], "pod/")), p) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		names := slices.DeleteFunc(p.ContainerNames(), func(n string) bool { return !strings.HasPrefix(n, prefix) })
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

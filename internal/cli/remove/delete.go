@@ -1,0 +1,167 @@
+// Package remove is hull delete.
+package remove
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/manifest"
+	"github.com/hull-pods/hull/internal/cli/pod"
+	"github.com/hull-pods/hull/internal/client"
+)
+
+type options struct {
+	files    []string
+	grace    int64
+	now      bool
+	force    bool
+	wait     bool
+	all      bool
+	ignore   bool
+	selector string
+	timeout  time.Duration
+}
+
+// Command is hull delete.
+func Command(e *env.Env) *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "delete ([-f FILENAME] | pod NAME... | pods (-l SELECTOR | --all))",
+		Short: "Delete Pods, gracefully",
+		Example: `  hull delete pod web
+  hull delete -f pod.yaml --grace-period 1
+  hull delete pods --all`,
+		ValidArgsFunction: complete.Pods(e, 1, "pod"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return remove(cmd.Context(), e, o, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVarP(&o.files, "filename", "f", nil, "file, directory or - that names the Pods to delete")
+	f.Int64Var(&o.grace, "grace-period", -1, "seconds between SIGTERM and SIGKILL; negative: the Pod's own")
+	f.BoolVar(&o.now, "now", false, "the same as --grace-period=1")
+	f.BoolVar(&o.force, "force", false, "with --grace-period=0: kill at once")
+	f.BoolVar(&o.wait, "wait", true, "return when the Pods are gone")
+	f.BoolVar(&o.all, "all", false, "all Pods of the namespace")
+	f.BoolVar(&o.ignore, "ignore-not-found", false, "a Pod that does not exist is no error")
+	f.StringVarP(&o.selector, "selector", "l", "", "labels of the Pods to delete")
+	f.DurationVar(&o.timeout, "timeout", 0, "give up waiting after this long")
+	return cmd
+}
+
+func remove(ctx context.Context, e *env.Env, o options, args []string) error {
+	c, running := e.Running()
+	targets, err := targetsOf(ctx, e, c, o, args)
+	if err != nil {
+		return err
+	}
+	if !running {
+		if c, err = e.Connect(ctx); err != nil {
+			return err
+		}
+		if o.all || o.selector != "" {
+			if targets, err = targetsOf(ctx, e, c, o, args); err != nil {
+				return err
+			}
+		}
+	}
+	if len(targets) == 0 {
+		e.Printf("No resources found\n")
+		return nil
+	}
+	waiting := ctx // the time limit is the waiting's: what is asked for is asked for
+	if o.timeout > 0 {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeoutCause(ctx, o.timeout, errors.New("timed out waiting for the condition on pods"))
+		defer cancel()
+	}
+	var failed []error
+	var gone errgroup.Group
+	for _, t := range targets {
+		deleted, err := ask(ctx, e, c, o, t)
+		if err != nil {
+			if !o.ignore || !client.IsNotFound(err) {
+				failed = append(failed, err)
+			}
+			continue
+		}
+		if o.wait {
+			gone.Go(func() error {
+				err := pod.WaitGone(waiting, c, t, deleted.Metadata.UID)
+				if err != nil && waiting.Err() != nil {
+					return context.Cause(waiting)
+				}
+				return err
+			})
+		}
+	}
+	return errors.Join(append(failed, gone.Wait())...)
+}
+
+func targetsOf(ctx context.Context, e *env.Env, c *client.Client, o options, args []string) ([]pod.Ref, error) {
+	var list []pod.Ref
+	if len(o.files) > 0 {
+		manifests, err := manifest.Read(o.files, e.In)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range manifests {
+			ns, err := e.NamespaceOf(m.Namespace)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, pod.Ref{Namespace: ns, Name: m.Name})
+		}
+		return list, nil
+	}
+	names, err := pod.Args(args)
+	if err != nil {
+		return nil, err
+	}
+	if o.all || o.selector != "" {
+		if len(names) > 0 {
+			return nil, errors.New("name cannot be provided when a selector or --all is specified")
+		}
+		if c == nil {
+			return nil, nil
+		}
+		return pod.List(ctx, c, e.Namespace, o.selector)
+	}
+	if len(names) == 0 {
+		return nil, errors.New("resource(s) were provided, but no name was specified")
+	}
+	for _, n := range names {
+		list = append(list, pod.Ref{Namespace: e.Namespace, Name: n})
+	}
+	return list, nil
+}
+
+func ask(ctx context.Context, e *env.Env, c *client.Client, o options, r pod.Ref) (pod.Head, error) {
+	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+	switch {
+	case o.now:
+		body["gracePeriodSeconds"] = 1
+	case o.force && o.grace < 0:
+		body["gracePeriodSeconds"] = 0
+	case o.grace == 0 && !o.force:
+		body["gracePeriodSeconds"] = 1 // as kubectl: 0 means "at once, whether or not it is gone", and wants --force
+	case o.grace >= 0:
+		body["gracePeriodSeconds"] = o.grace
+	}
+	var deleted pod.Head
+	if err := c.Do(ctx, client.Request{Method: "DELETE", Path: r.Path(), Body: body}, &deleted); err != nil {
+		return pod.Head{}, err
+	}
+	verb := "deleted"
+	if o.force {
+		verb = "force deleted"
+	}
+	e.Printf("pod %q %s from %s namespace\n", r.Name, verb, r.Namespace)
+	return deleted, nil
+}
