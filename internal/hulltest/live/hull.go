@@ -2,9 +2,7 @@
 package live
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,11 +21,9 @@ import (
 
 // Hull is a real keeper with a real hulld, in directories of its own.
 type Hull struct {
-	Root, State string
-	API         *client.Client
+	CLI
+	API *client.Client
 
-	t    testing.TB
-	bin  string
 	args []string
 }
 
@@ -50,7 +46,7 @@ func Start(t testing.TB, opts ...Option) *Hull {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Hull{t: t, bin: Binaries(t), Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state")}
+	h := &Hull{CLI: CLI{Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state"), t: t, bin: Binaries(t)}}
 	for _, o := range opts {
 		o(h)
 	}
@@ -80,15 +76,6 @@ func (h *Hull) line() []string {
 	return append([]string{filepath.Join(h.bin, "hulld"), "--root", h.Root, "--state", h.State}, h.args...)
 }
 
-// Log is what keeper and hulld have written, for a test that failed.
-func (h *Hull) Log() string {
-	data, err := os.ReadFile(filepath.Join(h.State, "hulld.log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
-}
-
 // Faults is the first sign in the log of what must never be, and which the keeper's restart of hulld would hide; "" when there
 // is none.
 func (h *Hull) Faults() string {
@@ -102,65 +89,13 @@ func (h *Hull) Faults() string {
 	return ""
 }
 
-// Result is how a command line ended.
-type Result struct {
-	Stdout, Stderr string
-	Code           int
-}
-
-// Run runs hull with these arguments against this Hull, without input.
-func (h *Hull) Run(args ...string) Result {
-	h.t.Helper()
-	return h.RunInput("", args...)
-}
-
-// RunInput is Run with standard input.
-func (h *Hull) RunInput(input string, args ...string) Result {
-	h.t.Helper()
-	cmd := h.Command(args...)
-	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		h.t.Fatalf("hull %s: %v", strings.Join(args, " "), err)
-	}
-	return Result{Stdout: out.String(), Stderr: errs.String(), Code: cmd.ProcessState.ExitCode()}
-}
-
-// Command is a hull command line against this Hull that has not started.
-func (h *Hull) Command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(h.t.Context(), filepath.Join(h.bin, "hull"), args...)
-	cmd.Env = append(os.Environ(), "HULL_ROOT="+h.Root, "HULL_STATE="+h.State)
-	return cmd
-}
-
-// Must runs hull and fails the test unless it exits 0; it returns standard output.
-func (h *Hull) Must(args ...string) string {
-	h.t.Helper()
-	r := h.Run(args...)
-	if r.Code != 0 {
-		h.t.Fatalf("hull %s: exit code %d\n%s%s\nhulld's log:\n%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr, h.Log())
-	}
-	return r.Stdout
-}
-
-// Apply applies a manifest that is given as text.
-func (h *Hull) Apply(manifest string) {
-	h.t.Helper()
-	if r := h.RunInput(manifest, "apply", "-f", "-"); r.Code != 0 {
-		h.t.Fatalf("hull apply: exit code %d\n%s%s\nhulld's log:\n%s", r.Code, r.Stdout, r.Stderr, h.Log())
-	}
-}
-
 // end removes all Pods and stops everything.
 func (h *Hull) end() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	ended := h.keeperEnd(ctx)
-	cmd := exec.CommandContext(ctx, filepath.Join(h.bin, "hull"), "system", "stop", "--delete-pods")
-	cmd.Env = append(os.Environ(), "HULL_ROOT="+h.Root, "HULL_STATE="+h.State)
+	cmd := h.command(ctx, "system", "stop", "--delete-pods")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		h.t.Errorf("hull system stop: %v\n%s\nhulld's log:\n%s", err, out, h.Log())
 	}

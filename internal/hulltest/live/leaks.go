@@ -24,38 +24,36 @@ func (h *Hull) Instance() string {
 // Leaks lists what the kernel still has of this Hull, by asking the kernel alone. It is empty when all Pods are removed and
 // hulld and keeper have stopped.
 func (h *Hull) Leaks() []string {
-	var left []string
-	left = append(left, h.leakedProcesses(nil)...)
-	left = append(left, h.leakedMounts()...)
-	left = append(left, h.leakedCgroups()...)
-	left = append(left, h.leakedNetwork()...)
-	left = append(left, h.leakedTables()...)
-	return append(left, h.leakedFiles()...)
+	tr := h.traces()
+	return slices.Concat(tr.processes(nil), tr.mounts(), tr.cgroups(), tr.network(), tr.tables(), tr.files())
 }
 
 // Remains lists what is left of Pods while keeper and hulld run. It is empty when all Pods are removed.
 func (h *Hull) Remains() []string {
 	h.t.Helper()
 	a := h.status()
-	var left []string
-	left = append(left, h.leakedProcesses([]int{a.Keeper.PID, a.Daemon.PID})...)
-	left = append(left, h.leakedMounts()...)
-	left = append(left, h.leakedCgroups()...)
+	tr := h.traces()
 	// The links of the Hull itself are there for as long as it runs.
-	left = append(left, slices.DeleteFunc(h.leakedNetwork(), func(l string) bool { return strings.HasSuffix(l, " host") })...)
+	links := slices.DeleteFunc(tr.network(), func(l string) bool { return strings.HasSuffix(l, " host") })
+	left := slices.Concat(tr.processes([]int{a.Keeper.PID, a.Daemon.PID}), tr.mounts(), tr.cgroups(), links)
 	if a.Records > 0 {
 		left = append(left, strconv.Itoa(a.Records)+" records of the keeper")
 	}
-	return append(left, h.leakedFiles()...)
+	return append(left, tr.files()...)
 }
 
-// leakedFiles lists what is in directories where each entry belongs to one Pod.
-func (h *Hull) leakedFiles() []string {
+// traces finds what a Hull has in the kernel and on disk by what is written on it.
+type traces struct{ root, state, instance string }
+
+func (h *Hull) traces() traces { return traces{h.Root, h.State, h.Instance()} }
+
+// files lists what is in directories where each entry belongs to one Pod.
+func (tr traces) files() []string {
 	var left []string
 	for _, d := range []string{
-		filepath.Join(h.Root, "containers"), filepath.Join(h.Root, "volumes"), filepath.Join(h.Root, "log/pods"),
-		filepath.Join(h.State, "containers"), filepath.Join(h.State, "sandboxes"), filepath.Join(h.State, "volumes"),
-		filepath.Join(h.State, "network/leases"),
+		filepath.Join(tr.root, "containers"), filepath.Join(tr.root, "volumes"), filepath.Join(tr.root, "log/pods"),
+		filepath.Join(tr.state, "containers"), filepath.Join(tr.state, "sandboxes"), filepath.Join(tr.state, "volumes"),
+		filepath.Join(tr.state, "network/leases"),
 	} {
 		entries, err := os.ReadDir(d)
 		if err != nil {
@@ -68,8 +66,8 @@ func (h *Hull) leakedFiles() []string {
 	return left
 }
 
-// leakedProcesses finds programs whose command line or root is this Hull's.
-func (h *Hull) leakedProcesses(but []int) []string {
+// processes finds programs whose command line or root is this Hull's.
+func (tr traces) processes(but []int) []string {
 	var left []string
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, p := range procs {
@@ -83,31 +81,31 @@ func (h *Hull) leakedProcesses(but []int) []string {
 		}
 		text := string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
 		cgroup, _ := os.ReadFile(filepath.Join(p, "cgroup"))
-		if strings.Contains(text, h.State) || strings.Contains(text, h.Instance()) || strings.Contains(string(cgroup), "hull-"+h.Instance()) {
+		if strings.Contains(text, tr.state) || strings.Contains(text, tr.instance) || strings.Contains(string(cgroup), "hull-"+tr.instance) {
 			left = append(left, "process "+filepath.Base(p)+" "+text)
 		}
 	}
 	return left
 }
 
-func (h *Hull) leakedMounts() []string {
+func (tr traces) mounts() []string {
 	var left []string
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return []string{err.Error()}
 	}
 	for line := range strings.Lines(string(data)) {
-		if strings.Contains(line, h.Root) || strings.Contains(line, h.State) {
+		if strings.Contains(line, tr.root) || strings.Contains(line, tr.state) {
 			left = append(left, "mount "+strings.TrimSpace(line))
 		}
 	}
 	return left
 }
 
-func (h *Hull) leakedCgroups() []string {
+func (tr traces) cgroups() []string {
 	var left []string
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(d.Name(), "hull-"+h.Instance()) {
+		if err == nil && d.IsDir() && strings.Contains(d.Name(), "hull-"+tr.instance) {
 			left = append(left, "cgroup "+path)
 			return fs.SkipDir
 		}
@@ -116,7 +114,7 @@ func (h *Hull) leakedCgroups() []string {
 	return left
 }
 
-func (h *Hull) leakedNetwork() []string {
+func (tr traces) network() []string {
 	var left []string
 	links, err := net.Interfaces()
 	if err != nil {
@@ -124,19 +122,19 @@ func (h *Hull) leakedNetwork() []string {
 	}
 	for _, l := range links {
 		alias, _ := os.ReadFile("/sys/class/net/" + l.Name + "/ifalias")
-		if strings.Contains(string(alias), h.Instance()) {
+		if strings.Contains(string(alias), tr.instance) {
 			left = append(left, "interface "+l.Name+" "+strings.TrimSpace(string(alias)))
 		}
 	}
 	return left
 }
 
-// leakedTables wants nft(8); without it nothing is found.
-func (h *Hull) leakedTables() []string {
+// tables wants nft(8); without it nothing is found.
+func (tr traces) tables() []string {
 	var left []string
 	if nft, err := exec.LookPath("nft"); err == nil {
 		out, err := exec.CommandContext(context.Background(), nft, "list", "tables").Output()
-		if err == nil && bytes.Contains(out, []byte(h.Instance())) {
+		if err == nil && bytes.Contains(out, []byte(tr.instance)) {
 			left = append(left, "nftables "+string(out))
 		}
 	}
