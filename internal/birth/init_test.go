@@ -2,7 +2,6 @@ package birth
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,10 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hull-pods/hull/internal/hulltest/golden"
 	"github.com/hull-pods/hull/internal/linux"
 )
-
-var update = flag.Bool("update", false, "renew hull-init's committed bytes and the golden listings")
 
 // tools are an assembler, a linker and an objcopy for an architecture.
 var tools = map[linux.Arch]struct {
@@ -46,7 +44,7 @@ func TestAssembled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if *update {
+			if *golden.Update {
 				if err := os.WriteFile("init_"+string(arch)+".bin", got, 0o644); err != nil {
 					t.Fatal(err)
 				}

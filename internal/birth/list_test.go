@@ -1,13 +1,12 @@
 package birth
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/hulltest/golden"
 	"github.com/hull-pods/hull/internal/linux"
 )
 
@@ -78,36 +77,16 @@ func everything() *Program {
 	return p
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the listing differs from %s (go test -run Listing -update . renews it):\n%s", path, got)
-	}
-}
-
 func TestListing(t *testing.T) {
 	p := everything()
-	golden(t, "everything.txt", p.String())
+	golden.Check(t, "testdata/everything.txt", p.String())
 	if s := p.String(); strings.Contains(s, "secret") {
 		t.Error("the listing shows the environment's values")
 	}
 	rest := New("infra")
 	rest.Call("set the host name", linux.SysSethostname, String("web"), Value(3))
 	rest.Rest()
-	golden(t, "infra.txt", rest.String())
+	golden.Check(t, "testdata/infra.txt", rest.String())
 }
 
 // TestEncodesAlike encodes twice, as maps have no order, and for both architectures.

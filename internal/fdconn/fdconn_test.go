@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/hulltest"
 )
 
 func pair(t *testing.T) (*Conn, *Conn) {
@@ -25,15 +27,6 @@ func pair(t *testing.T) (*Conn, *Conn) {
 	}
 	t.Cleanup(func() { a.Close(); b.Close() })
 	return a, b
-}
-
-func countFDs(t *testing.T) int {
-	t.Helper()
-	es, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(es)
 }
 
 func TestMessagesKeepTheirBordersAndDescriptors(t *testing.T) {
@@ -121,7 +114,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestManyDescriptors(t *testing.T) {
-	before := countFDs(t)
+	before := hulltest.Descriptors(t)
 	a, b := pair(t)
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -144,7 +137,7 @@ func TestManyDescriptors(t *testing.T) {
 	}
 	a.Close()
 	b.Close()
-	if after := countFDs(t); after != before {
+	if after := hulltest.Descriptors(t); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
@@ -159,7 +152,7 @@ func TestDescriptorsThatDoNotFitAreAnErrorAndNoLeak(t *testing.T) {
 	if err := a.Send([]byte("x"), null, null, null, null); err != nil {
 		t.Fatal(err)
 	}
-	before := countFDs(t)
+	before := hulltest.Descriptors(t)
 	var old unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
@@ -179,7 +172,7 @@ func TestDescriptorsThatDoNotFitAreAnErrorAndNoLeak(t *testing.T) {
 	if rerr == nil {
 		t.Error("lost descriptors were not reported")
 	}
-	if after := countFDs(t); after != before {
+	if after := hulltest.Descriptors(t); after != before {
 		t.Errorf("%d descriptors before, %d after: %v", before, after, rerr)
 	}
 }

@@ -1,10 +1,11 @@
-// Package hulltest is what tests share: the rule for root, and names that do not clash.
+// Package hulltest is what tests share: the rule for root, names that do not clash, and what the kernel says of this process.
 package hulltest
 
 import (
 	"crypto/rand"
 	"encoding/hex"
 	"os"
+	"syscall"
 	"testing"
 )
 
@@ -30,4 +31,24 @@ func Instance(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return hex.EncodeToString(b)
+}
+
+// Descriptors is how many descriptors this process has open.
+func Descriptors(t testing.TB) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// Inode is a file's inode: that of a namespace tells it from others.
+func Inode(t testing.TB, path string) uint64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Sys().(*syscall.Stat_t).Ino
 }

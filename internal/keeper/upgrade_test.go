@@ -10,6 +10,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/hulltest"
 )
 
 // replace puts another program at the keeper's path, as an installation does.
@@ -44,15 +46,6 @@ func (w *world) runs(inode uint64) bool {
 	return st.Ino == inode
 }
 
-func inode(t *testing.T, path string) uint64 {
-	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		t.Fatal(err)
-	}
-	return st.Ino
-}
-
 func TestUpgrade(t *testing.T) {
 	w := newWorld(t)
 	h := w.start()
@@ -74,7 +67,7 @@ func TestUpgrade(t *testing.T) {
 	for range 3 {
 		w.replace(test)
 		w.upgrade("took over from the program before")
-		if !w.runs(inode(t, w.exe)) {
+		if !w.runs(hulltest.Inode(t, w.exe)) {
 			t.Fatal("the old program runs on")
 		}
 	}
@@ -114,7 +107,7 @@ func TestUpgradeRefusesWhatCannotTakeOver(t *testing.T) {
 	w := newWorld(t)
 	h := w.start()
 	_, release := h.child("c1", 21)
-	running := inode(t, w.exe)
+	running := hulltest.Inode(t, w.exe)
 	keep := w.exe + ".keep"
 	if err := os.Link(w.exe, keep); err != nil {
 		t.Fatal(err)

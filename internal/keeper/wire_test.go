@@ -3,16 +3,15 @@ package keeper
 import (
 	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden files")
+	"github.com/hull-pods/hull/internal/hulltest/golden"
+)
 
 // examples are one message of each kind. What is written here can be read by every later version.
 func examples() map[string]*message {
@@ -57,20 +56,10 @@ func TestGolden(t *testing.T) {
 	for name, m := range examples() {
 		path := filepath.Join("testdata", fmt.Sprintf("v%d", protocolVersion), name+".hex")
 		got := hex.Dump(m.encode(nil))
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+		golden.Check(t, path, got)
 		want, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("%s is written as\n%swant\n%s", name, got, want)
 		}
 		back, err := decode(undump(t, string(want)))
 		if err != nil {

@@ -36,15 +36,6 @@ func newNetns(t *testing.T) *os.File {
 	return f
 }
 
-func inode(t *testing.T, path string) uint64 {
-	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		t.Fatal(err)
-	}
-	return st.Ino
-}
-
 func TestInNetnsEntersAndComesBack(t *testing.T) {
 	hulltest.NeedRoot(t)
 	ns := newNetns(t)
@@ -52,11 +43,11 @@ func TestInNetnsEntersAndComesBack(t *testing.T) {
 	if err := unix.Fstat(int(ns.Fd()), &want); err != nil {
 		t.Fatal(err)
 	}
-	home := inode(t, "/proc/self/ns/net")
+	home := hulltest.Inode(t, "/proc/self/ns/net")
 	var inside uint64
 	cause := errors.New("cause")
 	err := linux.InNetns(ns, func() error {
-		inside = inode(t, "/proc/thread-self/ns/net")
+		inside = hulltest.Inode(t, "/proc/thread-self/ns/net")
 		return cause
 	})
 	if !errors.Is(err, cause) {

@@ -219,15 +219,6 @@ func (b *buffer) wait(t testing.TB, suffix string) {
 	}
 }
 
-func countFDs(t testing.TB) int {
-	t.Helper()
-	es, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(es)
-}
-
 // pty makes a terminal. The slave is the container's side.
 func pty(t testing.TB) (master, slave *os.File) {
 	t.Helper()

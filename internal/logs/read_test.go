@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/hull-pods/hull/internal/hulltest"
 )
 
 // sample is a log of four lines, one of them in two parts, with one in the middle that is none.
@@ -147,7 +149,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	path := writeLog(t, "2026-01-01T00:00:01Z stdout F one\n")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	before := countFDs(t)
+	before := hulltest.Descriptors(t)
 	done, out := make(chan error, 1), newBuffer()
 	go func() { done <- Read(ctx, path, Options{Follow: true}, out, out) }()
 	out.wait(t, "one\n")
@@ -155,7 +157,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if after := countFDs(t); after != before {
+	if after := hulltest.Descriptors(t); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }

@@ -476,7 +476,7 @@ func TestRenamedBetweenTwoDaemons(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	c := newCollector(t)
-	before := countFDs(t)
+	before := hulltest.Descriptors(t)
 	for _, tt := range []struct {
 		name string
 		bad  func(*Config, *Pipes)
@@ -515,7 +515,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if after := countFDs(t); after != before {
+	if after := hulltest.Descriptors(t); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
@@ -549,12 +549,12 @@ func TestIdleContainersCostLittle(t *testing.T) {
 	for range 10 { // what comes once
 		open()
 	}
-	fds, before := countFDs(t), heap()
+	fds, before := hulltest.Descriptors(t), heap()
 	goroutines := runtime.NumGoroutine()
 	for range n {
 		open()
 	}
-	if got := countFDs(t) - fds; got != n*(5+2) { // the two of the container's side are here too
+	if got := hulltest.Descriptors(t) - fds; got != n*(5+2) { // the two of the container's side are here too
 		t.Errorf("%d descriptors for %d containers", got-2*n, n)
 	}
 	if got := runtime.NumGoroutine() - goroutines; got > 10 {
@@ -570,7 +570,7 @@ func TestIdleContainersCostLittle(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := countFDs(t) - fds + 10*(5+2); got != 0 {
+	if got := hulltest.Descriptors(t) - fds + 10*(5+2); got != 0 {
 		t.Errorf("%d descriptors are left", got)
 	}
 }

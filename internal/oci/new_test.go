@@ -3,9 +3,6 @@ package oci
 import (
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,9 +10,9 @@ import (
 
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/errdefs"
-)
 
-var update = flag.Bool("update", false, "write the golden files")
+	"github.com/hull-pods/hull/internal/hulltest/golden"
+)
 
 func base() Config {
 	return Config{
@@ -41,8 +38,8 @@ func userns(c *Config) {
 	c.GIDMappings = []IDMapping{{ContainerID: 0, HostID: 200000, Size: 65536}}
 }
 
-// golden is a kind of container and what makes it one.
-var golden = []struct {
+// kept are kinds of containers, and what makes each one.
+var kept = []struct {
 	name string
 	set  func(*Config)
 }{
@@ -104,7 +101,7 @@ var golden = []struct {
 }
 
 func TestGolden(t *testing.T) {
-	for _, g := range golden {
+	for _, g := range kept {
 		t.Run(g.name, func(t *testing.T) {
 			c := base()
 			g.set(&c)
@@ -124,19 +121,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			got = append(got, '\n')
-			file := filepath.Join("testdata", g.name+".json")
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(got) != string(want) {
-				t.Errorf("%s is otherwise (go test -update writes it):\n%s", file, got)
-			}
+			golden.Check(t, "testdata/"+g.name+".json", got)
 		})
 	}
 }

@@ -45,7 +45,7 @@ func TestSubPath(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
-		if inode(t, m.File) != inodeOf(t, filepath.Join(root, want)) {
+		if inode(t, m.File) != hulltest.Inode(t, filepath.Join(root, want)) {
 			t.Errorf("%s is not %s", path, want)
 		}
 	}
@@ -85,7 +85,7 @@ func TestSubPathRace(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Join(outside, "y"), 0o755), os.Mkdir(swap, 0o755), os.Mkdir(filepath.Join(swap, "y"), 0o755), os.Symlink(outside, link)); err != nil {
 		t.Fatal(err)
 	}
-	bad := inodeOf(t, filepath.Join(outside, "y"))
+	bad := hulltest.Inode(t, filepath.Join(outside, "y"))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {

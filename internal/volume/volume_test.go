@@ -105,15 +105,6 @@ func inode(t *testing.T, f *os.File) uint64 {
 	return info.Sys().(*syscall.Stat_t).Ino
 }
 
-func inodeOf(t *testing.T, path string) uint64 {
-	t.Helper()
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Sys().(*syscall.Stat_t).Ino
-}
-
 func mountOne(t *testing.T, v *Volumes, p *v1.Pod, m v1.VolumeMount) (Mount, error) {
 	t.Helper()
 	list, err := v.Mounts(p, container(m))
@@ -152,7 +143,7 @@ func TestEmptyDir(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Destination != "/data" || !m.ReadOnly || m.Propagation != "HostToContainer" || inode(t, m.File) != inodeOf(t, path) {
+	if m.Destination != "/data" || !m.ReadOnly || m.Propagation != "HostToContainer" || inode(t, m.File) != hulltest.Inode(t, path) {
 		t.Errorf("mount %+v", m)
 	}
 	if err := v.Remove(t.Context(), uid); err != nil {

@@ -50,7 +50,7 @@ func refused(t *testing.T, h *live.Hull, code int, want, input string, args ...s
 // is left.
 func TestBadDays(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool(), live.Flags("--pod-max-pids", strconv.Itoa(maxPIDs)))
+	h := live.Start(t, live.Pool(), live.Flags("--pod-max-pids", strconv.Itoa(maxPIDs)))
 	t.Run("days", func(t *testing.T) {
 		for name, day := range map[string]func(*testing.T, *live.Hull){
 			"manifest": wrongManifest, "image": missingImage, "hostPath": missingHostPath, "hostPort": portOfTheHost, "podPort": portOfAPod,
@@ -259,7 +259,7 @@ func plainUser(t *testing.T, h *live.Hull) {
 func TestNoOverlayfs(t *testing.T) {
 	t.Parallel()
 	hulltest.NeedRoot(t)
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	h.Must("system", "stop")
 	r := h.Run("system", "start", "--", "--failpoints", "image.overlayfs=error")
 	want := "error: start hulld: this kernel has no overlayfs, of which containers' file systems are made: load its module (modprobe overlay), or boot a kernel with CONFIG_OVERLAY_FS"

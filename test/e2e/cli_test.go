@@ -19,7 +19,7 @@ import (
 // its own.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	registry := newRegistry(t, nil)
 	image := push(t, registry, 10_000)
 	layout := ociLayout(t)

@@ -14,7 +14,7 @@ func example(name string) string { return filepath.Join("..", "..", "examples", 
 
 func TestHello(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	h.Must("run", "-d", example("hello.yaml"))
 	in := inspect(t, h, "hello")
 	sharesSandbox(t, in)

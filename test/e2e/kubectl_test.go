@@ -23,7 +23,7 @@ func TestKubectl(t *testing.T) {
 	if err != nil {
 		t.Skip("compares with kubectl: install it (Debian's package kubernetes-client)")
 	}
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	server := "--server=" + overTCP(t, filepath.Join(h.State, "hull.sock"))
 	home := t.TempDir()
 	k := func(args ...string) (string, int) {

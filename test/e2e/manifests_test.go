@@ -3,9 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,11 +19,6 @@ import (
 	"github.com/hull-pods/hull/internal/hulltest/live"
 )
 
-// pool gives a Hull addresses that no other Hull under test has.
-func pool() live.Option {
-	return live.Flags("--pod-cidr", fmt.Sprintf("10.%d.%d.0/24", 128+rand.IntN(100), rand.IntN(256)))
-}
-
 // realImages starts a Hull for which a registry on loopback stands in for docker.io, with a real nginx and a real Debian.
 func realImages(t *testing.T) *live.Hull {
 	t.Helper()
@@ -33,7 +26,7 @@ func realImages(t *testing.T) *live.Hull {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil && os.Getenv("HULL_TEST_NEED") != "root" {
 		t.Skip("makes images from Debian's packages: install mmdebstrap")
 	}
-	return live.Start(t, pool(), live.Flags("--registry-config", images.Registry(t)))
+	return live.Start(t, live.Pool(), live.Flags("--registry-config", images.Registry(t)))
 }
 
 // fetch is an HTTP GET from the host to a Pod whose server has been started: of when it listens the kernel tells nobody, so a

@@ -104,7 +104,7 @@ func noMoreContent(t *testing.T, h *live.Hull, before []string) {
 // try, and goes with the image.
 func TestSilentRegistry(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool(), live.Flags("--image-pull-progress-timeout", "1s"))
+	h := live.Start(t, live.Pool(), live.Flags("--image-pull-progress-timeout", "1s"))
 	before := content(t, h)
 	var well atomic.Bool
 	host := newRegistry(t, func(next http.Handler) http.Handler {
@@ -129,7 +129,7 @@ func TestSilentRegistry(t *testing.T) {
 // TestLyingRegistry has a registry that gives other bytes than the manifest's digest promises.
 func TestLyingRegistry(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	host := newRegistry(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
@@ -186,7 +186,7 @@ func fillUp(t *testing.T, path string) {
 // TestFullDisk pulls what the disk has no room for, and then has a disk without any room under Pods that run.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool(), smallDisk(t, "32"))
+	h := live.Start(t, live.Pool(), smallDisk(t, "32"))
 	before := content(t, h)
 	host := newRegistry(t, nil)
 	pullFails(t, h, push(t, host, 64<<20), `no space left on device: the disk of `+h.Root+`/images is full: make room, for instance with "hull image rm"`)

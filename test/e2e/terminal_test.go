@@ -136,7 +136,7 @@ func hasColumns(t *testing.T, h *live.Hull, pod string, want uint16) {
 
 func TestTerminal(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	t.Run("exec", func(t *testing.T) {
 		if r := h.RunInput(toolbox("term", forever), "run", "-d", "-"); r.Code != 0 {
 			t.Fatalf("%+v", r)
@@ -219,7 +219,7 @@ func (s *started) interrupt() int {
 
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	pods := toolbox("one", `["sh", "-c", "echo up; sleep infinity"]`) + "---\n" + toolbox("two", `["sh", "-c", "echo up; sleep infinity"]`)
 
 	watch := background(t, h.Command("get", "pods", "-w"))

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,11 +27,6 @@ import (
 func pod(name, image, more string) string {
 	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q},"spec":{"restartPolicy":"Never","terminationGracePeriodSeconds":1,
 		"containers":[{"name":"c","image":%q,"imagePullPolicy":"Never"%s}]}}`, name, image, more)
-}
-
-// pool is a range of addresses that no other Hull of this run has.
-func pool() live.Option {
-	return live.Flags("--pod-cidr", fmt.Sprintf("10.%d.%d.0/24", 128+rand.IntN(100), rand.IntN(256)))
 }
 
 const toolbox = "localhost/hull/toolbox"
@@ -85,7 +79,7 @@ func start(t *testing.T, h *live.Hull, manifest string) {
 // TestFailedStarts: a command that cannot be run ends its container, and nothing else.
 func TestFailedStarts(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	daemon := h.Daemon()
 	for i := range 20 {
 		p := fmt.Sprintf("p%d", i)
@@ -102,7 +96,7 @@ func TestFailedStarts(t *testing.T) {
 // TestOthersOfTheHost: whoever else is on the host reaches no file of a container, whatever its mode.
 func TestOthersOfTheHost(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	start(t, h, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"terminationGracePeriodSeconds":0,"volumes":[
 		{"name":"disk","emptyDir":{}},{"name":"memory","emptyDir":{"medium":"Memory"}}],"containers":[{"name":"c","image":"localhost/hull/toolbox",
 		"command":["sh","-c","cp /bin/toolbox /own; chmod 4755 /own; cp /own /disk; cp /own /memory; cp /own /dev/shm; sleep infinity"],
@@ -150,7 +144,7 @@ func reachable(t *testing.T, top, dir string) bool {
 // TestDeviceForAFile: an image's device node with the name of a file that Hull reads is not opened.
 func TestDeviceForAFile(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	// Were it opened, the error would be that of a device which is not there.
 	load(t, h, "localhost/device:1", v1.Config{Cmd: []string{"x"}}, &tar.Header{Name: "etc/passwd", Typeflag: tar.TypeChar, Devmajor: 240, Devminor: 99, Mode: 0o600})
 	r := h.RunInput(pod("p", "localhost/device:1", ""), "run", "-d", "-")
@@ -162,7 +156,7 @@ func TestDeviceForAFile(t *testing.T) {
 // TestStopSignal: an image cannot name a signal by which its containers are never stopped.
 func TestStopSignal(t *testing.T) {
 	t.Parallel()
-	h := live.Start(t, pool())
+	h := live.Start(t, live.Pool())
 	for i, signal := range []string{"BOGUS", "0", "-1", "SIGRTMIN+999999999999999999999"} {
 		ref := fmt.Sprintf("localhost/stop:%d", i)
 		load(t, h, ref, v1.Config{StopSignal: signal}, &tar.Header{Name: "bin/", Typeflag: tar.TypeDir, Mode: 0o755})

@@ -1,21 +1,17 @@
 package compile
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"errors"
+
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/hulltest/golden"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
 )
-
-var update = flag.Bool("update", false, "write the golden listings anew")
 
 // goldenFacts are those of an imaginary host.
 func goldenFacts() Facts {
@@ -103,36 +99,9 @@ func TestListings(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			golden(t, name, b.Program.String())
+			golden.Check(t, "testdata/"+name+".birth", b.Program.String())
 		})
 	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".birth")
-	if *update {
-		must(t, os.MkdirAll("testdata", 0o755))
-		must(t, os.WriteFile(file, []byte(got), 0o644))
-		return
-	}
-	want, err := os.ReadFile(file)
-	must(t, err)
-	if got != string(want) {
-		g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-		for i := range max(len(g), len(w)) {
-			if i >= len(g) || i >= len(w) || g[i] != w[i] {
-				t.Fatalf("%s differs at line %d (-update writes it anew):\ngot  %s\nwant %s", file, i+1, at(g, i), at(w, i))
-			}
-		}
-	}
-}
-
-func at(lines []string, i int) string {
-	if i < len(lines) {
-		return lines[i]
-	}
-	return "the end"
 }
 
 // TestRefusals are specs that ask for what the starter does not do, or for nonsense: never passed over in silence.
