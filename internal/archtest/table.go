@@ -1,4 +1,4 @@
-// Package archtest holds which package may import which, as data, and fails the build on an edge that is not in it.
+// Package archtest holds which package may import which, as data, and how large a thing may be, and fails the build on what is not so.
 package archtest
 
 import (
@@ -61,7 +61,7 @@ var table = map[string][]string{
 	"store":        {},
 	"runtime": {
 		"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux", "runtime/record", "runtime/spec", "runtime/rootfs",
-		"runtime/namefiles", "runtime/process", "runtime/streams", "runtime/leftover", "runtime/outbox",
+		"runtime/namefiles", "runtime/process", "runtime/streams", "runtime/leftover", "runtime/outbox", "runtime/fate", "runtime/grip", "runtime/stopwatch",
 	},
 	"runtime/record":    {"network", "oci", "starter", "runtime/process"},
 	"runtime/spec":      {"oci", "image", "cgroup", "runtime/record", "runtime/process", "runtime/namefiles"},
@@ -69,6 +69,9 @@ var table = map[string][]string{
 	"runtime/rootfs":    {"linux"},
 	"runtime/leftover":  {"network", "cgroup", "linux", "runtime/record"},
 	"runtime/outbox":    {},
+	"runtime/fate":      {"keeper", "runtime/record"},
+	"runtime/grip":      {"logs", "runtime/streams", "runtime/record"},
+	"runtime/stopwatch": {},
 	"runtime/process":   {"image", "linux"},
 	"runtime/streams":   {},
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/grip"
 	"github.com/hull-pods/hull/internal/runtime/process"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/rootfs"
@@ -26,7 +27,7 @@ type container struct {
 	r    *Runtime
 	id   string
 	in   *sandbox
-	held grip // while it runs
+	held grip.Grip // while it runs
 
 	op sync.Mutex // held by the one operation that changes what the kernel has: create, start, remove
 
@@ -107,7 +108,7 @@ func (c *container) unrecord() error {
 
 // detach closes what we hold of a container. One that runs goes on.
 func (c *container) detach() error {
-	err := c.held.letGo()
+	err := c.held.LetGo()
 	c.takePrepared().close()
 	return err
 }
@@ -122,7 +123,7 @@ func (c *container) openLog(ends []*os.File) error {
 	if err != nil {
 		return err
 	}
-	c.held.takeLog(w)
+	c.held.TakeLog(w)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/logs"
+	"github.com/hull-pods/hull/internal/runtime/fate"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 )
@@ -21,32 +22,32 @@ type containerAdoption struct {
 
 func (a *containerAdoption) run(ctx context.Context) error {
 	c, k := a.c, a.kept
-	f := fateOf(&c.rec, k)
-	if f == fateAdopt {
+	f := fate.Of(&c.rec, k)
+	if f == fate.Adopt {
 		ran, err := a.ran(ctx)
 		if err != nil {
 			return err
 		}
 		if !ran {
-			f = fateUnstart
+			f = fate.Unstart
 		}
 	}
-	if f != fateNone && f != fateClear && f != fateUnstart {
+	if f != fate.None && f != fate.Clear && f != fate.Unstart {
 		close(c.started)
 	}
 	switch f {
-	case fateClear:
+	case fate.Clear:
 		return a.clearCgroup(ctx)
-	case fateUnstart:
+	case fate.Unstart:
 		return a.unstart(ctx)
-	case fateEnded:
+	case fate.Ended:
 		c.ending = true
 		close(c.gone)
 		close(c.ended)
 		a.r.all.forget(ctx, c.key())
-	case fateLost:
+	case fate.Lost:
 		return a.lost(ctx)
-	case fateAdopt:
+	case fate.Adopt:
 		if err := a.reopen(ctx); err != nil {
 			// One that cannot be taken over must not keep hulld from running the others.
 			a.r.log.Error("a container cannot be taken over, and is killed", "container", c.id, "err", err)
@@ -78,9 +79,9 @@ func (a *containerAdoption) reopen(ctx context.Context) error {
 			streams.CloseAll(fds)
 			return err
 		}
-		c.held.takeStdin(own)
+		c.held.TakeStdin(own)
 	case len(fds) > ends:
-		c.held.takeStdin(fds[ends]) // our end of its input is kept behind the log's
+		c.held.TakeStdin(fds[ends]) // our end of its input is kept behind the log's
 	}
 	fds = fds[:ends]
 	if err := c.openLog(fds); err != nil {
@@ -94,7 +95,7 @@ func (a *containerAdoption) reopen(ctx context.Context) error {
 	if err != nil {
 		return nil // it ended just now: the exit is on its way
 	}
-	c.held.takeProcess(fd)
+	c.held.TakeProcess(fd)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rec.Status.PID = k.PID
@@ -109,12 +110,12 @@ const birthLimit = 10 * time.Second
 // with status 1.
 func (a *containerAdoption) ran(ctx context.Context) (bool, error) {
 	c, k := a.c, a.kept
-	w := takeWitness(k)
-	defer w.close()
+	w := fate.TakeWitness(k)
+	defer w.Close()
 	if c.in.config().Handler != "" {
 		return true, nil // an OCI program leaves no word; it is on record when its create and start are done
 	}
-	ran, err := w.testify(birthLimit)
+	ran, err := w.Testify(birthLimit)
 	if err != nil {
 		a.r.log.Warn("a container's birth does not come to its end", "container", c.id, "err", err)
 		return false, killKept(ctx, a.r.cfg.Keeper, k)

@@ -58,7 +58,7 @@ func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 		// Without a PID namespace of its own, the first process leaves its children behind, which hold the pipes.
 		errs = append(errs, group.Kill(ctx))
 	}
-	if w, _ := c.held.streams(); w != nil {
+	if w, _ := c.held.Streams(); w != nil {
 		errs = append(errs, w.Wait(ctx))
 	}
 	oom, err := group.OOMKills()
@@ -113,7 +113,7 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 		return nil
 	}
 	if grace > 0 {
-		if err := c.held.signal(stopSignal(ctx, c)); err != nil {
+		if err := c.held.Signal(stopSignal(ctx, c)); err != nil {
 			return err
 		}
 		timer := time.NewTimer(grace)
@@ -131,7 +131,7 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 
 // kill ends every process of the container, and waits until that is on record.
 func (c *container) kill(ctx context.Context) error {
-	if err := c.held.signal(unix.SIGKILL); err != nil {
+	if err := c.held.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
 	select {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/stopwatch"
 	"github.com/hull-pods/hull/internal/undo"
 )
 
@@ -65,7 +66,7 @@ type containerMaking struct {
 
 func (m *containerMaking) run(ctx context.Context) (err error) {
 	defer m.back.Run(ctx, &err)
-	w := newStopwatch(m.r.log, "create", m.c.id)
+	w := stopwatch.Start(m.r.log, "create", m.c.id)
 	for _, step := range []struct {
 		name string
 		make func(context.Context) error
@@ -75,7 +76,7 @@ func (m *containerMaking) run(ctx context.Context) (err error) {
 		if err := step.make(ctx); err != nil {
 			return err
 		}
-		w.lap(step.name)
+		w.Lap(step.name)
 	}
 	if err := m.c.in.add(m.c); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/spec"
+	"github.com/hull-pods/hull/internal/runtime/stopwatch"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 	"github.com/hull-pods/hull/internal/starter"
 	"github.com/hull-pods/hull/internal/undo"
@@ -107,7 +108,7 @@ func (s *containerStart) failed(cause error) error {
 func (s *containerStart) start(ctx context.Context) (err error) {
 	defer s.back.Run(ctx, &err)
 	defer s.closeTheirs()
-	w := newStopwatch(s.r.log, "start", s.c.id)
+	w := stopwatch.Start(s.r.log, "start", s.c.id)
 	for _, step := range []struct {
 		name string
 		make func(context.Context) error
@@ -117,7 +118,7 @@ func (s *containerStart) start(ctx context.Context) (err error) {
 		if err := step.make(ctx); err != nil {
 			return err
 		}
-		w.lap(step.name)
+		w.Lap(step.name)
 	}
 	s.back.Release()
 	return nil
@@ -187,7 +188,7 @@ func (s *containerStart) pipes(ctx context.Context) error {
 		if s.io.stdin, ours, err = streams.Pipe(false); err != nil {
 			return err
 		}
-		s.c.held.takeStdin(ours)
+		s.c.held.TakeStdin(ours)
 		if !cfg.StdinOnce {
 			held = append(held, ours) // else the end of the first client's input is the container's: nobody else may hold it
 		}
@@ -216,7 +217,7 @@ func (s *containerStart) process(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.held.takeProcess(p.PIDFD)
+	c.held.TakeProcess(p.PIDFD)
 	if p.Console != nil {
 		s.io.Ends = append(s.io.Ends, p.Console)
 	}
@@ -254,16 +255,16 @@ func (s *containerStart) keepTerminal(ctx context.Context, master *os.File) erro
 	if err != nil {
 		return err
 	}
-	s.c.held.takeStdin(own)
+	s.c.held.TakeStdin(own)
 	return s.r.cfg.Keeper.Add(ctx, s.c.key(), master)
 }
 
 // kill takes a process back whose start did not come to its end, and waits until the keeper has reaped it.
 func (s *containerStart) kill(ctx context.Context) error {
-	if !s.c.held.holdsProcess() {
+	if !s.c.held.HoldsProcess() {
 		return nil // the starter killed it, if there was one
 	}
-	if err := s.c.held.signal(unix.SIGKILL); err != nil {
+	if err := s.c.held.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
 	select {
@@ -275,7 +276,7 @@ func (s *containerStart) kill(ctx context.Context) error {
 }
 
 func (s *containerStart) log(context.Context) error {
-	if err := s.back.Push(fpStartLog, "close the log", func(context.Context) error { return s.c.held.closeLog() }); err != nil {
+	if err := s.back.Push(fpStartLog, "close the log", func(context.Context) error { return s.c.held.CloseLog() }); err != nil {
 		return err
 	}
 	ends := s.io.Ends

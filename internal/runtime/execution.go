@@ -92,7 +92,7 @@ func (e *execution) aim() error {
 	e.pid = st.PID
 	var err error
 	if st.State == ContainerRunning {
-		e.target, err = e.c.held.process()
+		e.target, err = e.c.held.Process()
 	}
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/hull-pods/hull/internal/runtime/namefiles"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/spec"
+	"github.com/hull-pods/hull/internal/runtime/stopwatch"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 	"github.com/hull-pods/hull/internal/undo"
 )
@@ -57,7 +58,7 @@ type sandboxMaking struct {
 
 func (m *sandboxMaking) run(ctx context.Context) (err error) {
 	defer m.back.Run(ctx, &err)
-	w := newStopwatch(m.r.log, "sandbox", m.s.id)
+	w := stopwatch.Start(m.r.log, "sandbox", m.s.id)
 	for _, step := range []struct {
 		name string
 		make func(context.Context) error
@@ -68,7 +69,7 @@ func (m *sandboxMaking) run(ctx context.Context) (err error) {
 		if err := step.make(ctx); err != nil {
 			return err
 		}
-		w.lap(step.name)
+		w.Lap(step.name)
 	}
 	m.back.Release()
 	return nil

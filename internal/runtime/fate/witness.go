@@ -1,4 +1,4 @@
-package runtime
+package fate
 
 import (
 	"errors"
@@ -11,29 +11,30 @@ import (
 	"github.com/hull-pods/hull/internal/keeper"
 )
 
-// witness is the reading end of a pipe of which a process that is being born alone has the other: it writes a byte when
+// Witness is the reading end of a pipe of which a process that is being born alone has the other: it writes a byte when
 // nothing is left to do but the execve, which closes it. The keeper holds it, for the hulld that comes after a crash.
-type witness struct{ f *os.File }
+type Witness struct{ f *os.File }
 
-// takeWitness takes it out of a keeper's record, where it comes first.
-func takeWitness(k *keeper.Record) witness {
+// TakeWitness takes it out of a keeper's record, where it comes first.
+func TakeWitness(k *keeper.Record) Witness {
 	if len(k.FDs) == 0 {
-		return witness{}
+		return Witness{}
 	}
-	w := witness{k.FDs[0]}
+	w := Witness{k.FDs[0]}
 	k.FDs = k.FDs[1:]
 	return w
 }
 
-func (w witness) close() {
+// Close lets go of it.
+func (w Witness) Close() {
 	if w.f != nil {
 		_ = w.f.Close()
 	}
 }
 
-// testify waits until the birth is over, and tells whether the execve was reached. It leaves the word where it is, for the
+// Testify waits until the birth is over, and tells whether the execve was reached. It leaves the word where it is, for the
 // hulld after this one.
-func (w witness) testify(limit time.Duration) (ran bool, err error) {
+func (w Witness) Testify(limit time.Duration) (ran bool, err error) {
 	if w.f == nil {
 		return false, errors.New("the keeper holds no witness")
 	}
