@@ -218,7 +218,7 @@ func (s own) deletePods(ctx context.Context, pods []*corev1.Pod, version uint64)
 	for _, p := range pods {
 		left[string(p.UID)] = true
 	}
-	events, err := s.cfg.Store.Watch(ctx, store.WatchOptions{Resource: "pods", Since: version})
+	events, err := s.cfg.Store.Watch(ctx, store.WatchOptions{Resource: "pods", Since: version, Settled: true})
 	if err != nil {
 		return err
 	}

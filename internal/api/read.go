@@ -26,10 +26,17 @@ func (s objects) key(r *http.Request) store.Key {
 // get answers with one object.
 func (s objects) get(w http.ResponseWriter, r *http.Request) error {
 	obj, err := s.cfg.Store.Get(s.key(r))
+	s.settle(r)
 	if err != nil {
 		return err
 	}
 	return s.answer(w, r, http.StatusOK, obj)
+}
+
+// settle comes between a look and the answer: what was seen to be deleted is so on disk then. Where the disk takes nothing, who
+// deleted is told so, and who looks gets what there is.
+func (s objects) settle(r *http.Request) {
+	_ = s.cfg.Store.Settled(s.st.Resource).Wait(r.Context())
 }
 
 // answer sends an object in the form that was asked for.
@@ -63,6 +70,7 @@ func (s objects) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.settle(r)
 	if err := sel.reachable(version); err != nil {
 		return err
 	}

@@ -37,11 +37,12 @@ func (s objects) watch(w http.ResponseWriter, r *http.Request, sel selection) er
 	events, err := s.cfg.Store.Watch(ctx, store.WatchOptions{
 		Resource: s.st.Resource, Namespace: sel.namespace, Match: sel.match,
 		Since: sel.version, Initial: initial, Bookmarks: sel.AllowWatchBookmarks,
-		MarkInitial: sel.AllowWatchBookmarks && sel.SendInitialEvents != nil,
+		MarkInitial: sel.AllowWatchBookmarks && sel.SendInitialEvents != nil, Settled: true,
 	})
 	if err != nil {
 		return err
 	}
+	s.settle(r)
 	w.Header().Set("Content-Type", typeJSON)
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)

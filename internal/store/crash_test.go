@@ -15,6 +15,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/hull-pods/hull/internal/failpoint"
 )
@@ -45,6 +46,17 @@ func writeUntilKilled(path string) error {
 		fmt.Printf(format+"\n", args...)
 	}
 	say("version %d", s.Version())
+	told, err := s.Watch(context.Background(), WatchOptions{Resource: "pods", Settled: true})
+	if err != nil {
+		return err
+	}
+	go func() {
+		for ev := range told {
+			if ev.Type == watch.Deleted {
+				say("told %s", ev.Object.(*corev1.Pod).Name)
+			}
+		}
+	}()
 	errs := make(chan error)
 	for w := range 4 {
 		go func() { errs <- writeForever(s, w, say) }()
@@ -80,7 +92,7 @@ func writeForever(s *Store, w int, say func(string, ...any)) error {
 }
 
 // TestKill: a process that writes is killed at a random moment, again and again on one file. Everything that it said was
-// done is there, and no version is given twice.
+// done is there, what a watch told is gone stays gone, and no version is given twice.
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "objects.db")
 	known := map[string]string{} // name → the last that was said about it
@@ -155,8 +167,8 @@ func check(t *testing.T, path string, known map[string]string) {
 		if last == "created" && err != nil {
 			t.Errorf("%s was answered: %v", name, err)
 		}
-		if last == "removed" && err == nil {
-			t.Errorf("%s was removed and is there", name)
+		if (last == "removed" || last == "told") && err == nil {
+			t.Errorf("%s was removed, the last word is %s, and it is there", name, last)
 		}
 	}
 }

@@ -13,6 +13,7 @@ type entry struct {
 	kind    watch.EventType
 	obj     Object // the new value; of a removal, the last one
 	old     Object // what was there before; nil for a new object
+	held    bool   // clients hear of it, and of what comes after it, when it is on disk
 }
 
 // history is the recent writes of one resource. All watches of the resource read it, each at its own place; places are
@@ -25,6 +26,9 @@ type history struct {
 	wake    chan struct{} // closed at the next write
 	waiting bool          // somebody holds wake
 	rested  uint64        // end when the last sweep came by
+	ending  uint64        // version of the last write that is held
+	landed  chan struct{} // closed when something is on disk
+	held    bool          // somebody holds landed
 }
 
 func (h *history) add(e entry) {
@@ -32,6 +36,9 @@ func (h *history) add(e entry) {
 		h.cut(len(h.entries) - h.keep)
 	}
 	h.entries = append(h.entries, e)
+	if e.held {
+		h.ending = e.version
+	}
 	h.announce()
 }
 
@@ -52,6 +59,25 @@ func (h *history) announce() {
 		h.wake = make(chan struct{})
 		h.waiting = false
 	}
+}
+
+// release wakes every watch that waits for the disk.
+func (h *history) release() {
+	if h.held {
+		close(h.landed)
+		h.landed = make(chan struct{})
+		h.held = false
+	}
+}
+
+// settled is how many of these entries clients may hear of when every write up to safe is on disk.
+func settled(entries []entry, safe uint64) int {
+	for i, e := range entries {
+		if e.held && e.version > safe {
+			return i
+		}
+	}
+	return len(entries)
 }
 
 // end is the place after the last entry.

@@ -111,11 +111,12 @@ func (s *Store) swap(t *table, key Key, current, next Object, lazy bool) (Object
 	s.stamp(next)
 	if Gone(next) {
 		t.remove(key.Namespace, key.Name)
-		t.history.add(entry{version: s.version, kind: watch.Deleted, obj: next, old: current})
+		t.history.add(entry{version: s.version, kind: watch.Deleted, obj: next, old: current, held: !lazy})
 		return next, s.enqueue(key, nil, lazy), nil
 	}
 	t.put(next)
-	t.history.add(entry{version: s.version, kind: watch.Modified, obj: next, old: current})
+	begins := current.GetDeletionTimestamp() == nil && next.GetDeletionTimestamp() != nil
+	t.history.add(entry{version: s.version, kind: watch.Modified, obj: next, old: current, held: begins && !lazy})
 	return next, s.enqueue(key, next, lazy), nil
 }
 

@@ -14,6 +14,10 @@
 //   - What is safe is a prefix: if a write is on disk, so is every earlier one, or a later one of the same object.
 //   - A watch sees each write once, in order, or ends with an Expired error when it is too slow or asks for a past that
 //     is no longer known. It holds nobody up: it reads from the same history as all others.
+//   - What a client was told is going, or gone, stays so: a watch for clients ([WatchOptions].Settled) tells of a deletion, its
+//     begin and its end, when that is on disk, and of what came after it then too; [Store.Settled] is for those who look.
+//     Other writes are told at once: a Pod's start does not wait for the disk to be seen. A creation or a change that a crash
+//     loses was answered to nobody, and comes again with its author.
 //   - An object whose deletionTimestamp is set, with no grace period left and no finalizer, is gone with the write that
 //     made it so (see [Gone]).
 //   - A write to a full disk stays in memory and is tried again, with the next write or a second later; who waits for it
@@ -67,6 +71,7 @@ type Store struct {
 
 	mu       sync.RWMutex
 	version  uint64 // of the last write
+	safe     uint64 // every write up to here is on disk
 	ceiling  uint64 // on disk: versions up to here are safe to give out
 	tables   map[string]*table
 	open     *batch // takes the writes that come now
@@ -104,6 +109,7 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), db.Close())
 	}
+	s.safe = s.version
 	s.janitor = time.AfterFunc(sweepEvery, s.sweep)
 	go s.write()
 	return s, nil
@@ -124,6 +130,11 @@ func (s *Store) Close() error {
 	s.janitor.Stop()
 	close(s.quit)
 	<-s.finished
+	s.mu.Lock()
+	for _, t := range s.tables {
+		t.history.release() // who waits for a write that failed
+	}
+	s.mu.Unlock()
 	err := s.seal()
 	return errors.Join(err, s.db.Close())
 }

@@ -17,7 +17,7 @@ type table struct {
 func newTable(k kind) *table {
 	return &table{
 		kind: k, objects: map[string]map[string]Object{}, groups: map[string]map[Key]Object{},
-		history: history{keep: k.keep, wake: make(chan struct{})},
+		history: history{keep: k.keep, wake: make(chan struct{}), landed: make(chan struct{})},
 	}
 }
 

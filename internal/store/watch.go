@@ -19,6 +19,7 @@ type WatchOptions struct {
 	Since     uint64                // writes after this version; 0 = after now
 	Initial   bool                  // first every object there is, as ADDED; Since is then not looked at
 	Bookmarks bool                  // now and then an object with nothing but a version
+	Settled   bool                  // deletions when they are on disk, for those who must not see them undone by a crash
 
 	MarkInitial bool // such an object, with an annotation that says so, ends what Initial sends
 }
@@ -114,7 +115,8 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// next takes what comes next in the history; or, if there is nothing, the channel that is closed when there is.
+// next takes what comes next in the history; or, if there is nothing, the channel that is closed when there is. What waits for
+// the disk is woken by the disk alone.
 func (w *watcher) next(ctx context.Context) (entries []entry, wake <-chan struct{}, end bool) {
 	w.s.mu.Lock()
 	h := &w.t.history
@@ -126,14 +128,22 @@ func (w *watcher) next(ctx context.Context) (entries []entry, wake <-chan struct
 		w.send(ctx, watch.Event{Type: watch.Error, Object: &status})
 		return nil, nil, true
 	}
+	held := false
+	if n := len(entries); w.Settled {
+		entries = entries[:settled(entries, w.s.safe)]
+		held = len(entries) == 0 && n > 0
+	}
 	w.at += uint64(len(entries))
-	if len(entries) == 0 {
+	switch {
+	case held:
+		h.held, wake = true, h.landed
+	case len(entries) == 0:
 		w.seen = max(w.seen, w.s.version)
-		h.waiting = true
-	} else {
+		h.waiting, wake = true, h.wake
+	default:
 		w.seen = entries[len(entries)-1].version
 	}
-	wake, end = h.wake, w.s.closed && len(entries) == 0
+	end = w.s.closed && len(entries) == 0
 	w.s.mu.Unlock()
 	return entries, wake, end
 }

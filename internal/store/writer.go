@@ -24,9 +24,10 @@ const (
 
 // batch is what one transaction writes: the last value of each object that changed (nil = removed).
 type batch struct {
-	dirty map[Key]Object
-	done  chan struct{} // closed when it is on disk, or failed
-	err   error         // read after done
+	dirty   map[Key]Object
+	version uint64        // of the last write in it, once it is being written
+	done    chan struct{} // closed when it is on disk, or failed
+	err     error         // read after done
 }
 
 func newBatch() *batch { return &batch{dirty: map[Key]Object{}, done: make(chan struct{})} }
@@ -78,6 +79,21 @@ func (s *Store) pending(key Key, lazy bool) Commit {
 	return Commit{}
 }
 
+// Settled is the commit of what began or ended a deletion in a resource and is not on disk yet. Who looks at objects for a client
+// waits for it before: what the client is told is gone stays gone.
+func (s *Store) Settled(resource string) Commit {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t := s.tables[resource]
+	switch {
+	case t == nil || t.history.ending <= s.safe:
+		return Commit{}
+	case s.flushing != nil && t.history.ending <= s.flushing.version:
+		return Commit{s, s.flushing}
+	}
+	return Commit{s, s.open}
+}
+
 // wakeWriter leaves a note; one that is there already says the same.
 func (s *Store) wakeWriter(c chan struct{}) {
 	select {
@@ -124,6 +140,7 @@ func (s *Store) flush() bool {
 		return true
 	}
 	s.open, s.flushing = newBatch(), b
+	b.version = s.version
 	ceiling := s.ceiling
 	if ceiling-min(s.version, ceiling) < headroom/2 {
 		ceiling = s.version + headroom
@@ -138,7 +155,10 @@ func (s *Store) flush() bool {
 	s.mu.Lock()
 	s.flushing = nil
 	if err == nil {
-		s.ceiling = ceiling
+		s.ceiling, s.safe = ceiling, b.version
+		for _, t := range s.tables {
+			t.history.release()
+		}
 	} else {
 		b.err = unsaved(s.db.Path(), err)
 		s.log.Error("objects are not on disk", "error", b.err, "objects", len(b.dirty))
