@@ -48,6 +48,12 @@ func (b *bench) ground(ctx context.Context) (*ground, error) {
 	if g.layers, err = b.unpack(ctx, images); err != nil {
 		return nil, err
 	}
+	if err := linux.PrivateDirs(g.uppers()); err != nil {
+		return nil, err
+	}
+	if err := linux.SpreadBelow(g.uppers()); err != nil {
+		return nil, err
+	}
 	parent := "hull-bench-" + strconv.Itoa(os.Getpid())
 	if g.tree, err = cgroup.Open(cgroup.Config{Parent: parent, Log: quiet}); err != nil {
 		return nil, err
@@ -66,6 +72,9 @@ func (b *bench) ground(ctx context.Context) (*ground, error) {
 	b.common = g
 	return g, nil
 }
+
+// uppers is where containers' own directories are, as in hulld's root.
+func (g *ground) uppers() string { return filepath.Join(g.dir, "containers") }
 
 // archive is the toolbox image as make build leaves it.
 const archive = "internal/assets/toolbox.tar"
@@ -100,7 +109,7 @@ type container struct {
 
 // start makes a container's cgroup, its root, and its process.
 func (g *ground) start(ctx context.Context, name string, spec *oci.Spec) (_ *container, err error) {
-	c := &container{dir: filepath.Join(g.dir, "containers", name)}
+	c := &container{dir: filepath.Join(g.uppers(), name)}
 	from := time.Now()
 	lap := func(step string) {
 		g.steps.add(step, time.Since(from))

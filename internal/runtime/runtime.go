@@ -63,6 +63,9 @@ func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 	if err := linux.PrivateDirs(r.dirs.Sandboxes(), r.dirs.Containers(), r.dirs.Uppers()); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}
+	if err := linux.SpreadBelow(r.dirs.Uppers()); err != nil {
+		return nil, fmt.Errorf("open runtime: %w", err)
+	}
 	if err := rootfs.MakeMountPoints(r.dirs.MountPoints()); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}
