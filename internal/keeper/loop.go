@@ -122,6 +122,7 @@ var orders = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGUSR2, unix.SIGHUP}
 
 func (k *Keeper) loop() error {
 	children := make(chan os.Signal, 1)
+	children <- unix.SIGCHLD // a death before the first round, or before an upgrade, has no signal left
 	signal.Notify(children, unix.SIGCHLD)
 	signal.Notify(k.orders, orders...)
 	go k.callers.accept(k.socket)
@@ -129,17 +130,14 @@ func (k *Keeper) loop() error {
 		go k.link.watch()
 	}
 	timer := time.NewTimer(0)
-	for {
-		// Reaping comes first in every round: a death before the first round, or before an upgrade, has no signal left.
-		if err := k.reap(); err != nil {
-			return err
-		}
-		if k.ended {
-			break
-		}
+	for !k.ended {
 		timer.Reset(k.daemon.wait(k.now()))
 		select {
 		case <-children:
+			// Not in every round: the kernel looks at each child to find one that has ended.
+			if err := k.reap(); err != nil {
+				return err
+			}
 		case sig := <-k.orders:
 			k.order(sig)
 		case fn := <-k.events:
