@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,10 @@ import (
 
 // spawner clones hull-init, from a thread of its own.
 //
+// The thread has a table of descriptors of its own, with hardly more in it than what a clone is given: a clone copies the
+// whole table, and its execve closes it again, which among a thousand Pods took longer than all else. What the thread makes
+// comes over a socket to the table of everybody else.
+//
 // The thread has a mount namespace in which nothing is but an empty, read-only directory as the root: a clone that copies
 // the namespace copies one mount, however many the host has, and has nothing of the host's to let go of. The thread's
 // working directory is a procfs that is attached nowhere, so that hull-init can be executed as self/fd/N.
@@ -25,6 +30,10 @@ type spawner struct {
 	init *os.File // hull-init, sealed
 	null *os.File
 	proc *os.File
+
+	mu    sync.Mutex   // held over a job and the arrival of what it made
+	ours  *fdconn.Conn // where that arrives
+	other *os.File     // the thread's end
 }
 
 // template is what the thread's mount namespace holds.
@@ -42,10 +51,14 @@ func newSpawner(t template, init, null *os.File) (*spawner, error) {
 		return nil, err
 	}
 	s := &spawner{jobs: make(chan func()), init: init, null: null, proc: proc}
+	if s.ours, s.other, err = fdconn.Pair(); err != nil {
+		_ = proc.Close()
+		return nil, err
+	}
 	ready := make(chan error)
 	go s.run(t, ready)
 	if err := <-ready; err != nil {
-		_ = proc.Close()
+		s.close()
 		return nil, fmt.Errorf("prepare the thread that starts processes: %w", err)
 	}
 	return s, nil
@@ -53,7 +66,7 @@ func newSpawner(t template, init, null *os.File) (*spawner, error) {
 
 func (s *spawner) close() {
 	close(s.jobs)
-	_ = s.proc.Close()
+	_, _, _ = s.proc.Close(), s.ours.Close(), s.other.Close()
 }
 
 // run is the thread's life. It is never unlocked, as no other goroutine must run with its mounts.
@@ -86,6 +99,9 @@ func (s *spawner) serve(t template, ready chan<- error) {
 }
 
 func (s *spawner) settle(t template) error {
+	if err := linux.OwnDescriptors(s.init, s.null, s.proc, s.other); err != nil {
+		return err
+	}
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("unshare root and working directory: %w", err)
 	}
@@ -189,14 +205,44 @@ type order struct {
 const cloneFiles = 4
 
 func (s *spawner) clone(o order) (*cloned, error) {
-	conn, theirs, err := fdconn.Pair()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var pid int
+	var err error
+	done := make(chan struct{})
+	s.jobs <- func() {
+		defer close(done)
+		pid, err = s.cloneHere(o)
+	}
+	<-done
 	if err != nil {
+		return nil, fmt.Errorf("clone a process: %w", err)
+	}
+	_, fds, err := s.ours.Recv(1)
+	if err != nil || len(fds) != 2 {
+		closeFiles(fds)
+		return nil, fmt.Errorf("take over a new process: %w", errors.Join(err, unix.EBADMSG))
+	}
+	conn, err := fdconn.New(fds[0])
+	if err != nil {
+		closeFiles(fds)
 		return nil, err
 	}
+	return &cloned{pid: pid, pidfd: fds[1], conn: conn}, nil
+}
+
+// cloneHere runs on the thread, and sends the process' socket and pidfd. If it fails after the clone, the process dies of the
+// end of its socket.
+func (s *spawner) cloneHere(o order) (int, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("make its socket: %w", err)
+	}
+	defer func() { _, _ = unix.Close(pair[0]), unix.Close(pair[1]) }()
 	pidfd := -1
 	null := s.null.Fd()
 	attr := &syscall.ProcAttr{
-		Files: []uintptr{null, null, null, theirs.Fd()}, // cloneFiles of them
+		Files: []uintptr{null, null, null, uintptr(pair[1])}, // cloneFiles of them
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: o.flags, PidFD: &pidfd,
 			UidMappings: sysMappings(o.uidMappings), GidMappings: sysMappings(o.gidMappings),
@@ -207,27 +253,19 @@ func (s *spawner) clone(o order) (*cloned, error) {
 		// Before its execve the child's IDs are not mapped, and the execve of a user that is not root drops every capability.
 		attr.Sys.Credential = &syscall.Credential{}
 	}
-	var pid int
-	done := make(chan struct{})
-	s.jobs <- func() {
-		pid, err = syscall.ForkExec("self/fd/"+strconv.Itoa(int(s.init.Fd())), []string{o.name}, attr)
-		close(done)
+	pid, err := syscall.ForkExec("self/fd/"+strconv.Itoa(int(s.init.Fd())), []string{o.name}, attr)
+	if err != nil {
+		return 0, err
 	}
-	<-done
-	_ = theirs.Close()
-	if err != nil || pidfd < 0 {
-		_ = conn.Close()
-		return nil, fmt.Errorf("clone a process: %w", errors.Join(err, noPidfd(pidfd)))
+	if pidfd < 0 {
+		return 0, errors.New("no pidfd")
 	}
+	defer func() { _ = unix.Close(pidfd) }()
 	_ = unix.SetNonblock(pidfd, true) // for Go's poller
-	return &cloned{pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd"), conn: conn}, nil
-}
-
-func noPidfd(fd int) error {
-	if fd < 0 {
-		return errors.New("no pidfd")
+	if err := unix.Sendmsg(int(s.other.Fd()), []byte{0}, unix.UnixRights(pair[0], pidfd), nil, 0); err != nil {
+		return 0, fmt.Errorf("hand over its descriptors: %w", err)
 	}
-	return nil
+	return pid, nil
 }
 
 func sysMappings(mappings []oci.LinuxIDMapping) []syscall.SysProcIDMap {

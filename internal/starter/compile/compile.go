@@ -86,7 +86,7 @@ func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 		return nil, err
 	}
 	c.hooks("wait for the hooks of the mounts", TellMounted, hasHooks(spec, beforePivot))
-	t.pivot()
+	t.enterRoot()
 	c.names(ns)
 	c.hooks("wait for the hooks of the start", TellReady, hasHooks(spec, beforeExec))
 	c.awaitRecord(facts)

@@ -28,9 +28,6 @@ func (m masks) readonlyPaths() {
 // to be needed: a copy that ends unattached takes the kernel long to take apart.
 func (m masks) maskedPaths() {
 	for _, p := range m.spec.Linux.MaskedPaths {
-		if p == m.hiddenByOldRoot() {
-			continue
-		}
 		after, file := m.p.Label(), m.p.Label()
 		dir := m.findPath(p, unix.O_DIRECTORY, after, file)
 		m.attach("hide directory "+p, m.emptyMount(p), dir, "").On(after, 0)

@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -53,18 +52,21 @@ func (t *tree) make() error {
 	return nil
 }
 
-// pivot makes the root the root of the mount namespace. The old one is empty and read-only, which is what hides a directory:
-// it is put on one that is to be hidden. Unmounting it instead takes as long as every processor needs to notice.
-func (t *tree) pivot() {
+// enterRoot makes the root the root of the process.
+//
+// Where the program starts in the empty root, the container's root has been attached on top of that, which makes it what
+// everything sees that looks at the mount namespace from now on: setns and ".." end there as they do after pivot_root, and user
+// namespaces may be made. What lies below is one empty directory, read-only: who may unmount its own root finds that.
+// pivot_root would take the old root away, but to do so it looks at every thread of the machine: 0.4 µs each.
+// Where more than nothing lies below, it is worth that.
+func (t *tree) enterRoot() {
 	t.call("enter the root", linux.SysFchdir, t.root)
-	done := t.p.Label()
-	if hidden := t.hiddenByOldRoot(); hidden != "" {
-		t.call("make it the root, and hide "+hidden+" with the old one", linux.SysPivotRoot, str("."), str(Inside(hidden))).
-			On(done, 0).Allow(unix.ENOENT, unix.ENOTDIR, unix.EINVAL)
+	if t.emptyRoot {
+		t.call("make it the root", linux.SysChroot, str("."))
+	} else {
+		t.call("make it the root", linux.SysPivotRoot, str("."), str("."))
+		t.call("let go of the old root", linux.SysUmount2, str("."), num(unix.MNT_DETACH))
 	}
-	t.call("make it the root", linux.SysPivotRoot, str("."), str("."))
-	t.call("let go of the old root", linux.SysUmount2, str("."), num(unix.MNT_DETACH))
-	t.p.Mark(done)
 	attr := uint64(0)
 	if t.spec.Root != nil && t.spec.Root.Readonly {
 		attr = unix.MOUNT_ATTR_RDONLY
@@ -73,15 +75,4 @@ func (t *tree) pivot() {
 	if attr != 0 || propagation != 0 && propagation != unix.MS_PRIVATE {
 		t.setattr("set what the root may", t.root, false, linux.Attributes{Set: attr, Propagation: propagation})
 	}
-}
-
-// hiddenByOldRoot is the directory that the old root hides, as pivot says. It must be in a mount that is the program's alone,
-// as pivot_root takes names, and no descriptors.
-func (t *tree) hiddenByOldRoot() string {
-	const firmware = "/sys/firmware"
-	base, _, ok := t.within(Inside(firmware))
-	if t.emptyRoot && ok && base.fresh && base.path == "sys" && slices.Contains(t.spec.Linux.MaskedPaths, firmware) {
-		return firmware
-	}
-	return ""
 }
