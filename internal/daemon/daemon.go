@@ -229,7 +229,7 @@ func memoryCapacity() int64 {
 func (d *daemon) openAPI(ctx context.Context) (err error) {
 	d.api, err = api.New(api.Config{
 		Store: d.objects, Node: d.cfg.nodeName, Version: api.Version{Hull: d.cfg.version},
-		Runtime: containers{d.runtime}, Images: d.images, System: system{d}, Sandboxes: sandboxes{d}, Log: d.log,
+		Runtime: containers{d.runtime}, Images: images{d.images, d.runtime}, System: system{d}, Sandboxes: sandboxes{d}, Log: d.log,
 	})
 	if err != nil {
 		return err

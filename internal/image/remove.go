@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"github.com/hull-pods/hull/internal/image/class"
 )
 
 // Remove takes a name from an image, and removes the image with what no other needs when that was its last tag. By ID, or by
@@ -36,6 +35,20 @@ func (s *Store) Remove(ctx context.Context, ref string) error {
 	return errors.Join(err, s.reload(ctx), s.collect(ctx))
 }
 
+// InUseError is the refusal to remove an image that somebody holds.
+type InUseError struct {
+	Ref     string
+	Holders []string // as they named themselves
+}
+
+// Error names the holders.
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("image %q is in use by %s", e.Ref, strings.Join(e.Holders, ", "))
+}
+
+// FailedPrecondition is the error's class.
+func (e *InUseError) FailedPrecondition() {}
+
 // remove decides which records go, and takes the image out of the catalog if all do: from here on nobody can hold it.
 func (c *catalog) remove(ref string) ([]string, error) {
 	c.mu.Lock()
@@ -50,7 +63,7 @@ func (c *catalog) remove(ref string) ([]string, error) {
 		return []string{name}, nil
 	}
 	if holders := c.holdersOf(e.image.ID); len(holders) > 0 {
-		return nil, class.Of(fmt.Errorf("image %q is in use by %s", ref, strings.Join(holders, ", ")), errdefs.ErrFailedPrecondition)
+		return nil, &InUseError{Ref: ref, Holders: holders}
 	}
 	records := slices.Concat(e.image.Names, e.image.Digests, []string{e.image.ID})
 	for _, r := range records {
