@@ -292,9 +292,13 @@ func TestDelete(t *testing.T) {
 
 	h.create("done")
 	h.setStatus("done", func(st *corev1.PodStatus) { st.Phase = corev1.PodSucceeded })
-	want[corev1.Pod](h, 200, "DELETE", podsPath+"/done", "")
+	p = want[corev1.Pod](h, 200, "DELETE", podsPath+"/done", "")
+	if *p.DeletionGracePeriodSeconds != 1 || gone("done") {
+		t.Errorf("the object of a Pod that has ended does not wait for the removal of the rest: %+v", p.ObjectMeta)
+	}
+	want[corev1.Pod](h, 200, "DELETE", podsPath+"/done?gracePeriodSeconds=0", "")
 	if !gone("done") {
-		t.Error("a Pod that has ended waits for its deletion")
+		t.Error("a Pod that has ended is not deleted by force")
 	}
 
 	held := want[corev1.Pod](h, 201, "POST", podsPath, strings.Replace(podJSON("held", ""), `"metadata":{`, `"metadata":{"finalizers":["hull.test/hold"],`, 1))

@@ -10,8 +10,8 @@ import (
 	"github.com/hull-pods/hull/internal/store"
 )
 
-// Settle returns when everything is removed of the Pods that are not in the store any more. One that was over when it was
-// deleted, or was deleted by force, leaves the store first.
+// Settle returns when everything is removed of the Pods that are not in the store any more. One that was deleted by force
+// leaves the store first.
 func (p *Pods) Settle(ctx context.Context) error {
 	pods, _, err := store.List[*v1.Pod](p.cfg.Store, "", nil)
 	if err != nil {

@@ -40,7 +40,8 @@ func TestDelete(t *testing.T) {
 		{"forced later", pod(nil), []step{{0, -1, "ends=30 grace=30 generation=2"}, {20, 0, "ends=20 grace=0 generation=2 gone"}}},
 		{"forced", pod(nil), []step{{0, 0, "ends=0 grace=0 generation=2 gone"}}},
 		{"negative is a second", pod(nil), []step{{0, -5, "ends=1 grace=1 generation=2"}}},
-		{"ended", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), []step{{0, 60, "ends=0 grace=0 generation=2 gone"}}},
+		{"ended", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), []step{{0, 60, "ends=1 grace=1 generation=2"}, {0, -1, "pending"}}},
+		{"ended and forced", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }), []step{{0, 0, "ends=0 grace=0 generation=2 gone"}}},
 		{"no grace of its own", pod(func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = &zero }), []step{{0, -1, "ends=0 grace=0 generation=2 gone"}}},
 		{"held", pod(func(p *corev1.Pod) { p.Finalizers = []string{"x"} }), []step{{0, 0, "ends=0 grace=0 generation=2"}, {5, -1, "ends=0 grace=0 generation=2"}}},
 	} {

@@ -224,13 +224,18 @@ func (p pods) finish(in *core.Pod, pod *corev1.Pod, errs field.ErrorList) error 
 	return nil
 }
 
-// podGrace is how long a Pod has for its end: what was asked, or what it says itself; nothing when it has ended already.
+// podGrace is how long a Pod has for its end: what was asked, or what it says itself. One that has ended already has the shortest
+// period that there is, which nothing of it needs: its object stays for as long as hulld removes what is left of it, so that who
+// waits for the one has waited for the other. A period of 0 that somebody asks for is force, and waits for nothing.
 func podGrace(obj store.Object, asked *int64) int64 {
 	pod := obj.(*corev1.Pod)
+	ended := pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
 	period := int64(0)
 	switch {
-	case pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded:
+	case pod.Spec.NodeName == "":
 		return 0
+	case ended && (asked == nil || *asked != 0):
+		return 1
 	case asked != nil:
 		period = *asked
 	case pod.Spec.TerminationGracePeriodSeconds != nil:
