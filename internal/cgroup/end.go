@@ -155,14 +155,17 @@ func (g *Group) Usage() (Usage, error) {
 const (
 	busyFirst = 200 * time.Microsecond
 	busyMost  = 50 * time.Millisecond
+	busyLimit = 10 * time.Second // of all: what is busy for longer has a process that does not end
 )
 
 // Remove removes a group that has no process any more, with the groups below it. One that does not exist is fine.
-func (g *Group) Remove(ctx context.Context) error {
+func (g *Group) Remove(ctx context.Context) error { return g.removeWithin(ctx, busyLimit) }
+
+func (g *Group) removeWithin(ctx context.Context, limit time.Duration) error {
 	wait := busyFirst
-	for {
+	for began := time.Now(); ; {
 		err := rmdirs(g.dirs())
-		if err == nil || !errors.Is(err, unix.EBUSY) {
+		if err == nil || !errors.Is(err, unix.EBUSY) || time.Since(began) >= limit {
 			return err
 		}
 		timer := time.NewTimer(wait)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/hulltest"
@@ -217,6 +218,10 @@ func TestRemoveOfABusyGroupEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	if err := g.Remove(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "device or resource busy") {
 		t.Errorf("Remove() = %v", err)
+	}
+	// Without an end of the context, it does not go on for ever.
+	if err := g.RemoveWithin(context.Background(), 30*time.Millisecond); !errors.Is(err, unix.EBUSY) {
+		t.Errorf("RemoveWithin() = %v", err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
