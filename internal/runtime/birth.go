@@ -31,7 +31,11 @@ func (r *Runtime) Birth(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l, ok := r.starterOf(c.in).(lister)
+	made, err := r.starterOf(c.in)
+	if err != nil {
+		return "", fmt.Errorf("the birth of %s: %w", c, err)
+	}
+	l, ok := made.(lister)
 	if !ok {
 		return fmt.Sprintf("made by runtime handler %q\n", c.in.config().Handler), nil
 	}

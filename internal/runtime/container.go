@@ -21,8 +21,8 @@ import (
 
 // container is one container of a sandbox, from its creation to its removal. It runs at most once.
 //
-// What is done with it is an attempt, with a type of its own: [containerMaking], [containerStart], [containerAdoption],
-// [execution].
+// What is done with it is an attempt, with a type of its own: [containerMaking], [containerStart], [containerRemoval],
+// [containerAdoption], [execution].
 type container struct {
 	r    *Runtime
 	id   string

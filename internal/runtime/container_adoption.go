@@ -137,7 +137,7 @@ func (a *containerAdoption) unstart(ctx context.Context) error {
 	if err := a.clearCgroup(ctx); err != nil {
 		return err
 	}
-	return errors.Join(c.update(unstarted), a.r.cfg.Keeper.Forget(ctx, c.key()))
+	return errors.Join(c.update((*record.Container).Unstart), a.r.cfg.Keeper.Forget(ctx, c.key()))
 }
 
 func (a *containerAdoption) clearCgroup(ctx context.Context) error {
@@ -151,12 +151,7 @@ func (a *containerAdoption) lost(ctx context.Context) error {
 	if err := c.group().Kill(ctx); err != nil {
 		return err
 	}
-	err := c.update(func(rec *record.Container) {
-		st := &rec.Status
-		st.State, st.EndedAt, st.PID = ContainerUnknown, time.Now(), 0
-		st.ExitCode, st.Reason = record.UnknownCode, ReasonUnknown
-		st.Message = "The container could not be located when the runtime was restarted"
-	})
+	err := c.update(func(rec *record.Container) { rec.Status.SetLost(time.Now()) })
 	c.ending = true
 	close(c.gone)
 	close(c.ended)

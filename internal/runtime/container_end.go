@@ -8,18 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/runtime/process"
 	"github.com/hull-pods/hull/internal/runtime/record"
-)
-
-var (
-	fpRemoveProcess = failpoint.New("runtime.remove.process")
-	fpRemoveCgroup  = failpoint.New("runtime.remove.cgroup")
-	fpRemoveUpper   = failpoint.New("runtime.remove.upper")
-	fpRemoveLayers  = failpoint.New("runtime.remove.layers")
-	fpRemoveRecord  = failpoint.New("runtime.remove.record")
 )
 
 // drainLimit is how long an ended container's output may still be written out before its end is told. Its processes are
@@ -63,36 +54,12 @@ func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 	}
 	oom, err := group.OOMKills()
 	errs = append(errs, err)
-	err = c.update(func(rec *record.Container) {
-		st := &rec.Status
-		st.State, st.EndedAt, st.PID = ContainerExited, e.At, 0
-		st.ExitCode, st.Signal = exitCode(e.Status)
-		st.Reason = exitReason(st.ExitCode, oom > 0)
-	})
+	err = c.update(func(rec *record.Container) { rec.Status.SetExited(e.At, e.Status, oom > 0) })
 	errs = append(errs, err, c.detach())
 	c.r.all.forget(ctx, c.key())
 	close(c.ended)
 	c.tell(ContainerEnded)
 	return errors.Join(errs...)
-}
-
-// exitCode is a shell's: 128+n for signal n.
-func exitCode(s unix.WaitStatus) (code, signal int) {
-	if s.Signaled() {
-		return 128 + int(s.Signal()), int(s.Signal())
-	}
-	return s.ExitStatus(), 0
-}
-
-func exitReason(code int, oom bool) string {
-	switch {
-	case oom:
-		return ReasonOOMKilled
-	case code == 0:
-		return ReasonCompleted
-	default:
-		return ReasonError
-	}
 }
 
 // StopContainer sends the stop signal, waits for as long as grace, then kills. It returns when the container has ended,
@@ -160,45 +127,4 @@ func stopSignal(ctx context.Context, c *container) unix.Signal {
 		return unix.SIGTERM
 	}
 	return sig
-}
-
-// RemoveContainer removes a container, and kills it first if it runs. Its log stays. An ID that is not known is no error.
-func (r *Runtime) RemoveContainer(ctx context.Context, id string) error {
-	c, err := r.all.container(id)
-	if err != nil {
-		return nil
-	}
-	c.op.Lock()
-	defer c.op.Unlock()
-	if err := c.remove(ctx); err != nil {
-		return fmt.Errorf("remove %s: %w", c, err)
-	}
-	return nil
-}
-
-// remove is also how start-up goes on with a removal that a crash cut off: every step accepts that it was done before.
-func (c *container) remove(ctx context.Context) error {
-	if err := c.stop(ctx, 0); err != nil {
-		return err
-	}
-	if err := c.update(func(rec *record.Container) { rec.Phase = record.Removed }); err != nil {
-		return err
-	}
-	for _, step := range []func() error{
-		fpRemoveProcess.Hit,
-		func() error { return c.r.starterOf(c.in).Delete(ctx, c.id) },
-		fpRemoveCgroup.Hit,
-		func() error { return c.group().Remove(ctx) },
-		fpRemoveUpper.Hit,
-		c.upper().Remove,
-		fpRemoveLayers.Hit,
-		func() error { return c.r.cfg.Images.Release(ctx, c.id) },
-		fpRemoveRecord.Hit,
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	c.in.drop(c)
-	return c.unrecord()
 }

@@ -31,9 +31,6 @@ var (
 	fpStartLog     = failpoint.New("runtime.start.log")
 )
 
-// startErrorCode is the exit code of a container whose command could not be run, as containerd and the kubelet report it.
-const startErrorCode = 128
-
 // StartContainer runs a created container's command, and returns after the execve. When that cannot be done, the
 // container has ended with reason StartError, exit code 128 and the cause as its message, and the error is returned too.
 func (r *Runtime) StartContainer(ctx context.Context, id string) error {
@@ -54,6 +51,7 @@ type containerStart struct {
 	c       *container
 	r       *Runtime
 	back    undo.Stack
+	starter starter.Starter
 	ready   *prepared
 	cgroups []*os.File // in which the process writes 0
 	io      stdio
@@ -82,7 +80,10 @@ func (s *containerStart) run(ctx context.Context) error {
 }
 
 // prepare takes what the create has left, or makes it again when hulld restarted in between.
-func (s *containerStart) prepare(ctx context.Context) error {
+func (s *containerStart) prepare(ctx context.Context) (err error) {
+	if s.starter, err = s.r.starterOf(s.c.in); err != nil {
+		return err
+	}
 	if s.ready = s.c.takePrepared(); s.ready != nil {
 		return nil
 	}
@@ -97,9 +98,7 @@ func (s *containerStart) failed(cause error) error {
 	now := time.Now()
 	err := c.update(func(rec *record.Container) {
 		c.starting = false
-		st := &rec.Status
-		st.State, st.PID, st.StartedAt, st.EndedAt = ContainerExited, 0, time.Time{}, now
-		st.ExitCode, st.Reason, st.Message = startErrorCode, ReasonStartError, cause.Error()
+		rec.Status.SetStartError(now, cause)
 	})
 	close(c.ended)
 	return errors.Join(cause, err)
@@ -204,11 +203,13 @@ func (s *containerStart) pipes(ctx context.Context) error {
 func (s *containerStart) process(ctx context.Context) error {
 	c := s.c
 	// The record goes back before the keeper's: what is on record as running, and unknown to the keeper, is taken for lost.
-	undo := func(ctx context.Context) error { return errors.Join(s.kill(ctx), c.update(unstarted)) }
+	undo := func(ctx context.Context) error {
+		return errors.Join(s.kill(ctx), c.update((*record.Container).Unstart))
+	}
 	if err := s.back.Push(fpStartProcess, "kill the process", undo); err != nil {
 		return err
 	}
-	p, err := s.r.starterOf(c.in).Start(ctx, starter.Request{
+	p, err := s.starter.Start(ctx, starter.Request{
 		Key: c.id, Spec: s.ready.spec, Rootfs: s.ready.rootfs, Sources: s.ready.sources,
 		Stdin: s.io.stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.cgroups, Bundle: s.r.dirs.Container(c.id),
 		Witness: s.io.witness, Born: s.born, Ready: s.running,
@@ -224,11 +225,6 @@ func (s *containerStart) process(ctx context.Context) error {
 	return nil
 }
 
-// unstarted takes a start off a record.
-func unstarted(rec *record.Container) {
-	rec.Status.State, rec.Status.PID, rec.Status.StartedAt = ContainerCreated, 0, time.Time{}
-}
-
 // born has the keeper know whose the process is before it is anything.
 func (s *containerStart) born(pid int) error {
 	s.c.mu.Lock()
@@ -240,6 +236,10 @@ func (s *containerStart) born(pid int) error {
 // running puts the start on record while the process prepares itself. What is not on record as running has not run: its
 // process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
 func (s *containerStart) running(facts starter.Facts) error {
+	// By now the process, or what makes it, has the namespaces.
+	if err := s.c.in.lent(s.ready.spec); err != nil {
+		return err
+	}
 	err := s.c.update(func(rec *record.Container) {
 		rec.Status.State, rec.Status.StartedAt, rec.Facts = ContainerRunning, time.Now(), facts
 	})

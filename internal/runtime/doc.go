@@ -5,6 +5,6 @@
 // those things, and it decides in which order, and takes them back.
 //
 // [Runtime] is addressed by ID. What is there is a sandbox or a container, in the registry; what is done with one is an attempt, with
-// a type and a file of its own: sandboxMaking, containerMaking, containerStart, execution, and, when hulld starts, recovery with
-// sandboxAdoption and containerAdoption.
+// a type and a file of its own: sandboxMaking, containerMaking, containerStart, containerRemoval, execution, and, when hulld starts,
+// recovery with sandboxAdoption and containerAdoption.
 package runtime

@@ -82,7 +82,7 @@ func (c *container) exec(ctx context.Context, args []string, st Streams) (int, e
 		pipes.Console(p.Console)
 	}
 	err = pipes.Serve(ctx, st, e.gone, func() { _ = unix.PidfdSendSignal(int(p.PIDFD.Fd()), unix.SIGKILL, nil, 0) })
-	code, _ := exitCode(e.exit.Status)
+	code, _ := record.ExitCode(e.exit.Status)
 	return code, err
 }
 
@@ -106,6 +106,10 @@ func (e *execution) aim() error {
 
 // start makes the process, which the keeper knows before it is anything.
 func (e *execution) start(ctx context.Context, spec *oci.Spec, process *oci.Process, pipes *streams.Pipes) (*starter.Process, error) {
+	maker, err := e.r.starterOf(e.c.in)
+	if err != nil {
+		return nil, err
+	}
 	join, err := e.c.group().Join()
 	if err != nil {
 		return nil, err
@@ -114,7 +118,7 @@ func (e *execution) start(ctx context.Context, spec *oci.Spec, process *oci.Proc
 	if err := e.r.cfg.Keeper.Register(ctx, e.key, nil); err != nil {
 		return nil, err
 	}
-	return e.r.starterOf(e.c.in).Exec(ctx, starter.ExecRequest{
+	return maker.Exec(ctx, starter.ExecRequest{
 		Key: e.key, Container: e.c.id, PID: e.pid, PIDFD: e.target, Spec: spec, Process: process,
 		Stdin: pipes.Theirs[0], Stdout: pipes.Theirs[1], Stderr: pipes.Theirs[2], Cgroups: join, Bundle: e.r.dirs.Container(e.c.id),
 		Born: func(pid int) error { return e.r.cfg.Keeper.Born(e.key, pid) },

@@ -6,9 +6,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/leftover"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/starter"
@@ -80,8 +83,28 @@ func (s *sandbox) kill(ctx context.Context) error {
 	}
 }
 
-// namespace is the path by which others join one of the sandbox's namespaces. The infra process is alive and ours, so its
-// PID cannot have been given to another.
+// namespace is the path by which others join one of the sandbox's namespaces. Who has opened it asks [sandbox.alive] after that:
+// when the infra process has ended, its PID may be another's.
 func (s *sandbox) namespace(name string) string {
 	return fmt.Sprintf("/proc/%d/ns/%s", s.status().PID, name)
+}
+
+// alive is nil while the infra process has not ended: until then, its PID is nobody else's.
+func (s *sandbox) alive() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pidfd == nil || linux.PidfdSignal(s.pidfd, 0) != nil {
+		return fmt.Errorf("the infra container has ended: %w", errdefs.ErrFailedPrecondition)
+	}
+	return nil
+}
+
+// lent is asked when the namespaces that a spec joins have been opened: they were the sandbox's.
+func (s *sandbox) lent(spec *oci.Spec) error {
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Path != "" {
+			return s.alive()
+		}
+	}
+	return nil // it shares the host's
 }

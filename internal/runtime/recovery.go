@@ -145,7 +145,7 @@ func (v *recovery) goOn(ctx context.Context) {
 		if c.phase() == record.Ready {
 			continue
 		}
-		if err := c.remove(ctx); err != nil {
+		if err := (&containerRemoval{c: c, r: v.r}).run(ctx); err != nil {
 			v.r.log.Error("what a crash left of a container is not taken back", "container", c.id, "err", err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/keeper"
@@ -98,8 +100,15 @@ func (r *Runtime) Close() error {
 // native is the starter of infra processes and of containers without a handler.
 func (r *Runtime) native() starter.Starter { return r.cfg.Starters[""] }
 
-// starterOf is the starter that a sandbox's handler names; RunSandbox has checked that there is one.
-func (r *Runtime) starterOf(s *sandbox) starter.Starter { return r.cfg.Starters[s.config().Handler] }
+// starterOf is the starter that a sandbox's handler names. There was one when the sandbox was run; hulld may have been started
+// with other handlers since.
+func (r *Runtime) starterOf(s *sandbox) (starter.Starter, error) {
+	name := s.config().Handler
+	if st := r.cfg.Starters[name]; st != nil {
+		return st, nil
+	}
+	return nil, fmt.Errorf("runtime handler %q is not configured any more: %w", name, errdefs.ErrFailedPrecondition)
+}
 
 // Sandbox is one sandbox as it is now; errdefs.ErrNotFound when there is none.
 func (r *Runtime) Sandbox(id string) (SandboxStatus, error) {

@@ -77,6 +77,14 @@ func (s *sandbox) update(change func(*record.Sandbox)) error {
 	return record.Write(s.r.dirs.SandboxRecord(s.id), &s.rec)
 }
 
+// shm is the Pod's /dev/shm: its own, unless it shares the host's.
+func (s *sandbox) shm() string {
+	if s.config().HostIPC {
+		return "/dev/shm"
+	}
+	return s.r.dirs.Shm(s.id)
+}
+
 // unrecord forgets the sandbox: the last step of its removal.
 func (s *sandbox) unrecord() error {
 	err := os.RemoveAll(s.r.dirs.Sandbox(s.id)) // before it is forgotten: a directory without an owner is a leftover

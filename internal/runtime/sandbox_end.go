@@ -8,6 +8,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/shm"
 )
 
 var (
@@ -68,7 +69,7 @@ func (s *sandbox) stop(ctx context.Context) error {
 	if err := fpStopShm.Hit(); err != nil {
 		return err
 	}
-	return s.removeShm()
+	return shm.Unmount(s.r.dirs.Shm(s.id)) // there is none with the host's
 }
 
 // RemoveSandbox stops a sandbox and removes it with all of its containers. An ID that is not known is no error.

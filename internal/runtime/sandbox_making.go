@@ -12,6 +12,7 @@ import (
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/runtime/namefiles"
 	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/shm"
 	"github.com/hull-pods/hull/internal/runtime/spec"
 	"github.com/hull-pods/hull/internal/runtime/stopwatch"
 	"github.com/hull-pods/hull/internal/runtime/streams"
@@ -99,11 +100,11 @@ func (m *sandboxMaking) shm(context.Context) error {
 	if m.s.config().HostIPC {
 		return nil
 	}
-	dir := m.s.shm()
-	if err := m.back.Push(fpSandboxShm, "unmount "+dir, func(context.Context) error { return m.s.removeShm() }); err != nil {
+	dir := m.r.dirs.Shm(m.s.id)
+	if err := m.back.Push(fpSandboxShm, "unmount "+dir, func(context.Context) error { return shm.Unmount(dir) }); err != nil {
 		return err
 	}
-	return mountShm(dir)
+	return shm.Mount(dir)
 }
 
 // infra starts the infra process, which the keeper knows before it is anything.
@@ -155,6 +156,9 @@ func (m *sandboxMaking) network(ctx context.Context) error {
 		return fmt.Errorf("open the network namespace: %w", err)
 	}
 	defer func() { _ = ns.Close() }()
+	if err := s.alive(); err != nil {
+		return err
+	}
 	request.Netns = ns
 	res, err := m.r.cfg.Network.Attach(ctx, request)
 	if err != nil {

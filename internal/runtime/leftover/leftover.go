@@ -12,12 +12,12 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/runtime/record"
+	"github.com/hull-pods/hull/internal/runtime/shm"
 )
 
 // Owners says what is on record.
@@ -157,8 +157,7 @@ func (s *Search) directories(context.Context) ([]Leftover, error) {
 			}
 			dir := filepath.Join(top, id)
 			list = append(list, Leftover{"directory " + dir, func(context.Context) error {
-				err := unix.Unmount(filepath.Join(dir, "shm"), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-				if err != nil && err != unix.EINVAL && err != unix.ENOENT {
+				if err := shm.Unmount(filepath.Join(dir, "shm")); err != nil { // in that of a sandbox
 					return err
 				}
 				return linux.RemoveTree(dir)

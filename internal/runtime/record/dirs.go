@@ -13,6 +13,9 @@ func (d Dirs) Sandboxes() string { return filepath.Join(d.State, "sandboxes") }
 // Sandbox is the directory of one sandbox: its record, its name files, its /dev/shm.
 func (d Dirs) Sandbox(id string) string { return filepath.Join(d.Sandboxes(), id) }
 
+// Shm is where one sandbox's /dev/shm is mounted.
+func (d Dirs) Shm(id string) string { return filepath.Join(d.Sandbox(id), "shm") }
+
 // Containers has a directory for each container, by its ID.
 func (d Dirs) Containers() string { return filepath.Join(d.State, "containers") }
 

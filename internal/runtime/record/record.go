@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/hull-pods/hull/internal/runtime/process"
 	"github.com/hull-pods/hull/internal/starter"
@@ -43,6 +44,11 @@ type Container struct {
 
 func (s *Sandbox) version() int   { return s.Version }
 func (c *Container) version() int { return c.Version }
+
+// Unstart takes a start off the record.
+func (c *Container) Unstart() {
+	c.Status.State, c.Status.PID, c.Status.StartedAt = ContainerCreated, 0, time.Time{}
+}
 
 // versioned is a [Sandbox] or a [Container].
 type versioned interface{ version() int }

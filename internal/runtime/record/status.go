@@ -48,7 +48,7 @@ const (
 
 	// ReasonUnknown is that of a container that nobody saw the end of; ExitCode is the kubelet's 137.
 	ReasonUnknown = "ContainerStatusUnknown"
-	UnknownCode   = 137
+	unknownCode   = 137
 )
 
 // ContainerStatus is one container as it is now.

@@ -1,4 +1,4 @@
-package runtime
+package record
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestExit(t *testing.T) {
 		{11 | 0x80, false, 139, 11, ReasonError}, // with a core
 		{1 << 8, true, 1, 0, ReasonOOMKilled},    // a child was killed, and the first process said so
 	} {
-		code, signal := exitCode(unix.WaitStatus(c.status))
+		code, signal := ExitCode(unix.WaitStatus(c.status))
 		if reason := exitReason(code, c.oom); code != c.code || signal != c.signal || reason != c.reason {
 			t.Errorf("%#x, oom %t: %d, %d, %s; want %d, %d, %s", c.status, c.oom, code, signal, reason, c.code, c.signal, c.reason)
 		}
