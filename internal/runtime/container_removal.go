@@ -71,5 +71,5 @@ func (m *containerRemoval) unmake(ctx context.Context) error {
 		m.r.log.Warn("what its starter keeps of a container stays", "container", m.c.id, "err", err)
 		return nil
 	}
-	return maker.Delete(ctx, m.c.id)
+	return maker.Delete(ctx, m.c.id, m.r.dirs.Container(m.c.id))
 }

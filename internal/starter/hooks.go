@@ -86,14 +86,7 @@ func hookError(what string, hook oci.Hook, err error, output []byte) error {
 	return fmt.Errorf("%s %s: %w: %s", what, hook.Path, err, bytes.TrimSpace(output))
 }
 
-// poststop is what remains to do of a container when it is deleted.
-type poststop struct {
-	hooks []oci.Hook
-	state oci.State
-}
-
-// started runs the poststart hooks, whose errors only are logged, as the runtime spec says, and remembers the poststop
-// hooks.
+// started runs the poststart hooks, whose errors only are logged, as the runtime spec says.
 func (n *Native) started(ctx context.Context, r Request, p *Process) {
 	if r.Spec.Hooks == nil {
 		return
@@ -103,23 +96,4 @@ func (n *Native) started(ctx context.Context, r Request, p *Process) {
 			n.cfg.Log.Warn("a hook failed", "container", r.Key, "error", err)
 		}
 	}
-	if hooks := r.Spec.Hooks.Poststop; len(hooks) > 0 {
-		n.mu.Lock()
-		n.poststop[r.Key] = poststop{hooks, stateOf(r, 0, oci.State{Status: oci.StateStopped})}
-		n.mu.Unlock()
-	}
-}
-
-// Delete runs the poststop hooks of a container. Their errors only are logged, as the runtime spec says.
-func (n *Native) Delete(ctx context.Context, id string) error {
-	n.mu.Lock()
-	p := n.poststop[id]
-	delete(n.poststop, id)
-	n.mu.Unlock()
-	for i, hook := range p.hooks {
-		if err := runHook(ctx, fmt.Sprintf("poststop hook %d", i+1), hook, p.state); err != nil {
-			n.cfg.Log.Warn("a hook failed", "container", id, "error", err)
-		}
-	}
-	return nil
 }

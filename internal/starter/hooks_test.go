@@ -33,8 +33,10 @@ func TestHooks(t *testing.T) {
 	s := spec(t, oci.Config{Args: []string{"cat", "/tmp/state"}, Hostname: "hooked", Hooks: hooks})
 	o, err := run(t, n, starter.Request{Key: "c1", Spec: s, Rootfs: rootfs(t, lower), Bundle: bundle})
 	must(t, err)
-	must(t, n.Delete(t.Context(), "c1"))
-	must(t, n.Delete(t.Context(), "c1"))
+	// By another than the one that started it, and once.
+	other := newNative(t)
+	must(t, other.Delete(t.Context(), "c1", bundle))
+	must(t, n.Delete(t.Context(), "c1", bundle))
 	if !strings.Contains(o.Out, `"id":"c1","status":"created"`) || !strings.HasSuffix(o.Out, "/bin/hook inside\nhooked\n") {
 		t.Errorf("startContainer hook: %q", o.Out)
 	}
@@ -68,9 +70,15 @@ func TestHookFails(t *testing.T) {
 		"timeout":         {StartContainer: []oci.Hook{{Path: "/bin/sleep", Args: []string{"sleep", "1000"}, Timeout: &one}}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			dir, bundle := t.TempDir(), t.TempDir()
+			hooks.Poststop = []oci.Hook{hookScript(t, dir, "poststop", "true")}
 			s := spec(t, oci.Config{Args: []string{"true"}, Hooks: hooks})
-			_, err := run(t, n, starter.Request{Key: "c1", Spec: s, Rootfs: rootfs(t, lower), Bundle: t.TempDir()})
+			_, err := run(t, n, starter.Request{Key: "c1", Spec: s, Rootfs: rootfs(t, lower), Bundle: bundle})
 			reapStage(t)
+			must(t, n.Delete(t.Context(), "c1", bundle))
+			if _, err := os.Stat(filepath.Join(dir, "log")); err == nil {
+				t.Error("a poststop hook has run of a container that never was")
+			}
 			want := name + " hook 1 /bin/sh"
 			switch name {
 			case "not there":

@@ -41,13 +41,12 @@ type Native struct {
 
 	mu       sync.Mutex
 	spawners [hostTree + 1]*spawner
-	poststop map[string]poststop
 }
 
 // NewNative makes a native starter. Its processes keep living when it is closed.
 func NewNative(cfg Config) (_ *Native, err error) {
 	n := &Native{
-		cfg: cfg, filters: filters{seccomp.NewCache(runtime.GOARCH)}, infra: compile.RestFilter(linux.Native), poststop: map[string]poststop{},
+		cfg: cfg, filters: filters{seccomp.NewCache(runtime.GOARCH)}, infra: compile.RestFilter(linux.Native),
 	}
 	defer func() {
 		if err != nil {
@@ -177,8 +176,14 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 	if r.Ready != nil {
 		d.ready = func() error { return r.Ready(facts) }
 	}
+	if err := recordPoststop(r); err != nil {
+		return nil, err
+	}
 	p, err := d.run(ctx, b, r.Spec.Process)
 	if err != nil {
+		if r.Spec.Hooks != nil {
+			err = errors.Join(err, forgetPoststop(r.Bundle))
+		}
 		return nil, err
 	}
 	n.started(ctx, r, p)

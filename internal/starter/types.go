@@ -22,9 +22,9 @@ type Starter interface {
 	Start(ctx context.Context, r Request) (*Process, error)
 	Exec(ctx context.Context, r ExecRequest) (*Process, error)
 	Infra(ctx context.Context, r InfraRequest) (*Process, error)
-	// Delete removes what the starter keeps of a container that has ended, and runs the spec's poststop hooks. It
-	// accepts an ID that it does not know.
-	Delete(ctx context.Context, id string) error
+	// Delete removes what the starter keeps of a container that has ended, and runs the spec's poststop hooks, also when
+	// another process started it. The bundle is that of its request. It accepts an ID that it does not know.
+	Delete(ctx context.Context, id, bundle string) error
 }
 
 // Request asks for a container's first process.
@@ -39,7 +39,7 @@ type Request struct {
 
 	Stdin, Stdout, Stderr *os.File   // the container's ends; nil is /dev/null. Not looked at when Spec.Process.Terminal
 	Cgroups               []*os.File // opened tasks or cgroup.procs files, in which the process writes 0
-	Bundle                string     // a directory of the caller's for an OCI program, and for hooks' state
+	Bundle                string     // a directory of the caller's for an OCI program, and for hooks: kept until Delete
 
 	// Witness is the writing end of a pipe, or nil. A byte is written to it when nothing is left to do but the execve, and
 	// it is closed by that, or by the process' end: whoever recovers a start that was cut off can wait for what becomes of

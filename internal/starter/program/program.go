@@ -79,7 +79,7 @@ func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Proc
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.Delete(context.WithoutCancel(ctx), r.Key))
+			err = errors.Join(err, p.Delete(context.WithoutCancel(ctx), r.Key, r.Bundle))
 		}
 	}()
 	made, err := p.create(ctx, r)
@@ -183,7 +183,7 @@ func (p *Program) exec(ctx context.Context, r starter.ExecRequest, dir string) (
 }
 
 // Delete has the program remove a container, which it may not know, with its poststop hooks.
-func (p *Program) Delete(ctx context.Context, id string) error {
+func (p *Program) Delete(ctx context.Context, id, _ string) error {
 	if _, err := os.Stat(filepath.Join(p.cfg.State, id)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (i Implementation) run(t *testing.T, c oci.Config, change func(*starter.Req
 	}
 	o, err := Run(t, i, r)
 	ReapStage(t)
-	Must(t, i.Delete(Context(t), r.Key))
+	Must(t, i.Delete(Context(t), r.Key, r.Bundle))
 	return o, err
 }
 
@@ -95,7 +95,7 @@ func Contract(t *testing.T, i Implementation) {
 	t.Run("terminal", func(t *testing.T) { contractTerminal(t, i) })
 	t.Run("exec", func(t *testing.T) { contractExec(t, i) })
 	t.Run("streams", func(t *testing.T) { contractStreams(t, i) })
-	t.Run("delete", func(t *testing.T) { Must(t, i.Delete(Context(t), "hulltest-unknown")) })
+	t.Run("delete", func(t *testing.T) { Must(t, i.Delete(Context(t), "hulltest-unknown", t.TempDir())) })
 	t.Run("seccomp", func(t *testing.T) {
 		if i.NoSeccomp {
 			t.Skip("this runc is built without libseccomp")
@@ -209,7 +209,7 @@ func contractTerminal(t *testing.T, i Implementation) {
 	_, _ = io.Copy(&out, p.Console)
 	_ = p.Console.Close()
 	status := Reap(t, p)
-	Must(t, i.Delete(Context(t), r.Key))
+	Must(t, i.Delete(Context(t), r.Key, r.Bundle))
 	if want := "/dev/pts/0\r\n33 99\r\n88\r\n"; out.String() != want || status != 0 {
 		t.Errorf("exit %v, output %q, want %q", status, out.String(), want)
 	}
@@ -218,7 +218,7 @@ func contractTerminal(t *testing.T, i Implementation) {
 func contractExec(t *testing.T, i Implementation) {
 	r := i.request(t, oci.Config{Args: []string{"sleep", "1000"}, Env: []string{"A=1"}, NoNewPrivileges: true})
 	c := Running(t, i, r)
-	defer func() { Must(t, i.Delete(Context(t), r.Key)) }()
+	defer func() { Must(t, i.Delete(Context(t), r.Key, r.Bundle)) }()
 	inside := func(e oci.Exec, change func(*oci.Process)) (Outcome, error) {
 		return ExecNamed(t, i, r.Key, c, r.Spec, e, change)
 	}
@@ -260,7 +260,7 @@ func contractStreams(t *testing.T, i Implementation) {
 	oops, err := io.ReadAll(fromErr)
 	Must(t, err)
 	Reap(t, p)
-	Must(t, i.Delete(Context(t), r.Key))
+	Must(t, i.Delete(Context(t), r.Key, r.Bundle))
 	if string(out) != "question\n" || string(oops) != "oops\n" {
 		t.Errorf("stdout %q, stderr %q", out, oops)
 	}
