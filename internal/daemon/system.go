@@ -58,6 +58,13 @@ func (s system) Check(ctx context.Context, repair bool) ([]v1alpha1.Finding, err
 	if err != nil {
 		return nil, err
 	}
+	dead, err := s.d.network.Leftovers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range dead {
+		left = append(left, runtime.Leftover(l))
+	}
 	var found []v1alpha1.Finding
 	for _, l := range left {
 		f := v1alpha1.Finding{What: l.What + " has no owner", Advice: "hull system check --repair removes it"}

@@ -101,7 +101,7 @@ func (a attachment) makeLease(own bool) error {
 }
 
 // reserve takes addresses, and a name for the host's end; next is where the following search begins.
-func (n *Network) reserve(l *lease, own bool) (next uint32, err error) {
+func (n attachment) reserve(l *lease, own bool) (next uint32, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.leases[l.ID] != nil {

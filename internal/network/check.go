@@ -14,6 +14,7 @@ import (
 	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/firewall"
 	"github.com/hull-pods/hull/internal/network/holder"
+	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/names"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 )
@@ -117,10 +118,19 @@ func (n checker) checkRoutes() ([]string, error) {
 			if r.Index != 0 && !there {
 				continue // a Pod's, which went between the two questions, and its route with it
 			}
-			ours := dev.Group == n.group || r.Type == unix.RTN_UNREACHABLE && r.Dst == p
-			if p.IsValid() && r.Dst.Bits() > 0 && r.Dst.Overlaps(p) && !ours {
-				problems = append(problems, fmt.Sprintf("the host's route to %s by %s overlaps the Pods' pool %s: choose another pool", r.Dst, dev.Name, p))
+			ours := dev.Group == n.group || n.self.Owns(r)
+			by := "by " + dev.Name
+			if instances.IsPool(r) {
+				by = fmt.Sprintf("of Hull %08x", r.Metric)
 			}
+			if p.IsValid() && r.Dst.Bits() > 0 && r.Dst.Overlaps(p) && !ours {
+				problems = append(problems, fmt.Sprintf("the host's route to %s %s overlaps the Pods' pool %s: choose another pool", r.Dst, by, p))
+			}
+		}
+	}
+	for _, p := range []netip.Prefix{n.pool.V4, n.pool.V6} {
+		if p.IsValid() && !slices.ContainsFunc(routes, func(r rtnl.Route) bool { return n.self.Owns(r) && r.Dst == p }) {
+			problems = append(problems, fmt.Sprintf("the route that holds the Pods' pool %s together has gone: hull system check --repair puts it back", p))
 		}
 	}
 	return problems, nil

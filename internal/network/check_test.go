@@ -9,6 +9,7 @@ import (
 	"github.com/google/nftables/expr"
 
 	"github.com/hull-pods/hull/internal/network/addresses"
+	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
 
@@ -108,7 +109,7 @@ func TestRepair(t *testing.T) {
 	}
 	problems, err := n.Check(t.Context())
 	text := strings.Join(problems, "\n")
-	if err != nil || !strings.Contains(text, tableName(n.cfg.Instance)+" is not whole") || !strings.Contains(text, "net.ipv4.ip_forward is 0") {
+	if err != nil || !strings.Contains(text, instances.Table(n.cfg.Instance)+" is not whole") || !strings.Contains(text, "net.ipv4.ip_forward is 0") {
 		t.Errorf("Check of a flushed host: %q, %v", problems, err)
 	}
 	if err := n.Repair(t.Context()); err != nil {

@@ -12,7 +12,7 @@
 //	default via fe80::… onlink                              fdab::5   dev hull1a2b9f86d08 src fdab::1
 //
 //	                                                        hull1a2b3c4d      10.88.0.1/32  fdab::1/128
-//	                                                        unreachable 10.88.0.0/16, fdab::/64
+//	                                                        unreachable 10.88.0.0/16, fdab::/64   metric = instance
 //
 // Both gateways are nobody's addresses: neighbour entries name the host's end. The host speaks to its Pods from the first
 // address of each pool, which is on a link of its own that leads nowhere: so it has one even when it has no other network,
@@ -20,7 +20,8 @@
 //
 // The device group of every link is the instance read as a number: it is set by the very message that makes the link, so
 // a link is never without an owner; it is what the nftables rules match, and one message removes a group. The alias says
-// the rest: instance, sandbox ID and addresses.
+// the rest: instance, sandbox ID and addresses. Every route on the host carries protocol 72, which is Hull's, and those that
+// are on no link, the unreachable ones, the instance as metric (package instances).
 //
 // # Deciding and doing
 //

@@ -175,21 +175,6 @@ func (f *forwarder) remove(l *lease) error {
 	return nil
 }
 
-// uninstall removes the table.
-func (f *forwarder) uninstall() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	err := f.transaction(func(c *nftables.Conn) error {
-		c.AddTable(f.rules.table)
-		c.DelTable(f.rules.table)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("remove nftables table inet %s: %w", f.rules.table.Name, err)
-	}
-	return nil
-}
-
 func (f *forwarder) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
@@ -314,6 +315,14 @@ func hostPort(ip netip.Addr, port int) string {
 // noTrace fails the test when a link, a route, a rule or a lease of the instance is left.
 func noTrace(t testing.TB, cfg Config) {
 	t.Helper()
+	noTraceInKernel(t, cfg)
+	if left, _ := os.ReadDir(cfg.StateDir); len(left) > 0 {
+		t.Errorf("%s still has %v", cfg.StateDir, left)
+	}
+}
+
+func noTraceInKernel(t testing.TB, cfg Config) {
+	t.Helper()
 	c, err := rtnl.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -334,16 +343,16 @@ func noTrace(t testing.TB, cfg Config) {
 		t.Fatal(err)
 	}
 	for _, r := range routes {
+		if instances.IsPool(r) && r.Metric == g {
+			t.Errorf("route %s of this instance is left", r.Dst)
+		}
 		for _, p := range []netip.Prefix{cfg.IPv4, cfg.IPv6} {
 			if p.Contains(r.Dst.Addr()) && r.Dst.Bits() >= p.Bits() {
 				t.Errorf("route %s is left", r.Dst)
 			}
 		}
 	}
-	if tables := tableNames(t); slices.Contains(tables, tableName(cfg.Instance)) {
-		t.Errorf("table %s is left", tableName(cfg.Instance))
-	}
-	if left, _ := os.ReadDir(cfg.StateDir); len(left) > 0 {
-		t.Errorf("%s still has %v", cfg.StateDir, left)
+	if tables := tableNames(t); slices.Contains(tables, instances.Table(cfg.Instance)) {
+		t.Errorf("table %s is left", instances.Table(cfg.Instance))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/network/addresses"
+	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
@@ -33,6 +34,7 @@ type Network struct {
 	sys   sysctl.Net
 
 	host  rtnl.Pool
+	self  *instances.Instance
 	watch *rtnl.Watcher
 	table *forwarder
 	track *netlink.Handle
@@ -70,7 +72,7 @@ func (n *Network) home() home {
 // of an earlier pool stay: routes to Pods that have theirs from it name them.
 func (n *Network) makeHome(c *rtnl.Conn) error {
 	h := n.home()
-	msgs := []rtnl.Message{h.make()}
+	msgs := append(n.self.Routes(n.Pools()), h.make()) // a link without its route would say less of itself
 	for i, name := range h.names() {
 		if err := doNew(c, msgs); err != nil {
 			return err
@@ -84,7 +86,7 @@ func (n *Network) makeHome(c *rtnl.Conn) error {
 		}
 		msgs = h.side(i, k.Index)
 	}
-	return doNew(c, append(msgs, poolRoutes(unix.RTM_NEWROUTE, n.pool)...))
+	return doNew(c, msgs)
 }
 
 // doNew sends messages that make what may be there.
@@ -103,7 +105,7 @@ func (n *Network) Repair(context.Context) error {
 	if err := n.table.install(); err != nil {
 		return err
 	}
-	if err := n.host.Use(n.makeHome); err != nil {
+	if err := n.host.Use(func(c *rtnl.Conn) error { return errors.Join(n.makeHome(c), n.self.DropRoutes(c, n.keepsPool)) }); err != nil {
 		return err
 	}
 	if err := n.sys.Forward4(n.log); err != nil {
@@ -114,6 +116,24 @@ func (n *Network) Repair(context.Context) error {
 	}
 	return n.sys.Forward6(n.log)
 }
+
+// keepsPool says which pools need their route: those of now, and those from which a Pod still has an address.
+func (n *Network) keepsPool(p netip.Prefix) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p == n.pool.V4 || p == n.pool.V6 {
+		return true
+	}
+	for _, l := range n.leases {
+		if slices.ContainsFunc(l.ips(), p.Contains) {
+			return true
+		}
+	}
+	return false
+}
+
+// Leftovers lists what instances of Hull that live no more have left on this machine.
+func (n *Network) Leftovers(context.Context) ([]instances.Leftover, error) { return n.self.Leftovers() }
 
 // Get is what Attach returned for this sandbox, also after a restart; errdefs.ErrNotFound when it has no interface.
 func (n *Network) Get(id string) (Result, error) {
@@ -156,19 +176,7 @@ func (n *Network) Purge(context.Context) error {
 	n.mu.Lock()
 	leases := slices.Collect(maps.Values(n.leases))
 	n.mu.Unlock()
-	errs := []error{n.table.uninstall()}
-	errs = append(errs, n.host.Use(func(c *rtnl.Conn) error {
-		err := c.Do(rtnl.DeleteGroup(n.group))
-		if errors.Is(err, unix.ENODEV) {
-			err = nil
-		}
-		for _, m := range poolRoutes(unix.RTM_DELROUTE, n.pool) {
-			if derr := c.Do(m); derr != nil && !errors.Is(derr, unix.ESRCH) {
-				err = errors.Join(err, derr)
-			}
-		}
-		return err
-	}))
+	errs := []error{n.self.Remove()}
 	for _, l := range leases {
 		errs = append(errs, flushConntrack(n.track, l))
 	}
@@ -197,6 +205,9 @@ func (n *Network) Close() error {
 	}
 	if n.host != nil {
 		n.host.Close()
+	}
+	if n.self != nil {
+		n.self.Close()
 	}
 	if n.table != nil {
 		errs = append(errs, n.table.close())

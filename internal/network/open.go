@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
 
-	"github.com/containerd/errdefs"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/network/addresses"
+	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
@@ -26,13 +25,13 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 		cfg: cfg, log: cfg.Log, sys: sysctl.Host, book: newPortBook(),
 		names: map[string]bool{}, grace: defaultGrace, closing: make(chan struct{}),
 	}
+	o := opening{n}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("open the network: %w", errors.Join(err, n.Close()))
+			err = fmt.Errorf("open the network: %w", errors.Join(err, o.retreat()))
 			n = nil
 		}
 	}()
-	o := opening{n}
 	if n.group, err = group(cfg.Instance); err != nil {
 		return n, err
 	}
@@ -45,7 +44,7 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 	if err := o.sockets(); err != nil {
 		return n, err
 	}
-	if err := o.choosePool(); err != nil {
+	if err := o.settle(); err != nil {
 		return n, err
 	}
 	if n.table, err = newForwarder(cfg.Instance, n.group, n.pool.Of(addresses.Host)); err != nil {
@@ -60,11 +59,34 @@ func Open(ctx context.Context, cfg Config) (n *Network, err error) {
 	return n, n.Repair(ctx)
 }
 
+// retreat closes what was opened. What was made for Pods that are not there goes too: no later call would.
+func (n opening) retreat() error {
+	if n.self == nil || !n.self.Settled() || len(n.dir.leases) > 0 {
+		return n.Close()
+	}
+	pods, err := n.ownLinks()
+	if err == nil && len(pods) == 0 {
+		err = n.self.Remove()
+	}
+	return errors.Join(err, n.Close())
+}
+
+// settle takes the pools and makes what holds them together, while no other Hull of this machine does.
+func (n opening) settle() error {
+	return n.self.Settle(func() error {
+		if err := n.choosePool(); err != nil {
+			return err
+		}
+		return n.host.Use(n.makeHome)
+	})
+}
+
 // sockets opens all that speaks to the host's namespace, before any thread of ours enters another.
 func (n opening) sockets() (err error) {
 	if n.host, err = rtnl.NewPool(); err != nil {
 		return err
 	}
+	n.self = &instances.Instance{ID: n.cfg.Instance, Group: n.group, Host: n.host, Log: n.log}
 	if n.watch, err = rtnl.Watch(n.linkExists, n.log); err != nil {
 		return err
 	}
@@ -92,31 +114,15 @@ func (n opening) choosePool() error {
 		n.log.Info("this host has no IPv6: Pods get IPv4 alone")
 	}
 	if !v4.IsValid() {
+		lost := func(p netip.Prefix) bool { return len(n.dir.leases) == 0 && n.self.Lost(p) }
 		var err error
-		if v4, err = chosenPool(n.cfg.StateDir, n.log, n.freePool); err != nil {
+		if v4, err = chosenPool(n.cfg.StateDir, n.log, lost, n.self.Free); err != nil {
 			return err
 		}
 	}
 	var err error
 	n.pool, err = addresses.New(v4, v6, n.dir.next)
 	return err
-}
-
-func (n opening) freePool() (netip.Prefix, error) {
-	var routes []rtnl.Route
-	err := n.host.Use(func(c *rtnl.Conn) (err error) {
-		routes, err = c.Routes()
-		return err
-	})
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	for _, p := range addresses.DefaultIPv4() {
-		if !slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Dst.Overlaps(p) && r.Dst.Bits() > 0 }) {
-			return p, nil
-		}
-	}
-	return netip.Prefix{}, fmt.Errorf("no free IPv4 pool between 10.88.0.0/16 and 10.127.0.0/16: choose one: %w", errdefs.ErrResourceExhausted)
 }
 
 // adopt brings leases and links together. A link of ours whose lease is lost says in its alias what it was.

@@ -17,6 +17,7 @@ import (
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/network/addresses"
+	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 	"github.com/hull-pods/hull/internal/network/sysctl"
 )
@@ -129,7 +130,7 @@ func TestHostPorts(t *testing.T) {
 		}
 	}
 	// SCTP has no sockets in many kernels: that its rules are there is all that can be seen.
-	if out, err := exec.Command("nft", "list", "table", "inet", tableName(n.cfg.Instance)).Output(); err == nil &&
+	if out, err := exec.Command("nft", "list", "table", "inet", instances.Table(n.cfg.Instance)).Output(); err == nil &&
 		!strings.Contains(string(out), "sctp . 8132") {
 		t.Errorf("no SCTP port in\n%s", out)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/rtnl"
 )
 
@@ -129,7 +130,7 @@ type home struct {
 }
 
 // names are of the end that has the addresses, and of the other.
-func (h home) names() []string { return []string{"hull" + h.instance, "hull" + h.instance + "-"} }
+func (h home) names() []string { return instances.Links(h.instance) }
 
 func (h home) make() rtnl.Message {
 	names, g := h.names(), nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(h.group))

@@ -28,14 +28,14 @@ func TestDefaultPools(t *testing.T) {
 	if !slices.Contains(addresses.DefaultIPv4(), first) {
 		t.Errorf("chose %s", first)
 	}
-	if err := n.Close(); err != nil {
-		t.Fatal(err)
-	}
 	other := testConfig(t)
 	other.IPv4 = netip.Prefix{}
 	m := open(t, other)
 	if m.pool.V4.Overlaps(first) {
 		t.Errorf("two instances chose %s and %s", first, m.pool.V4)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
 	}
 	n = open(t, cfg)
 	if n.pool.V4 != first {

@@ -8,6 +8,8 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/network/instances"
 )
 
 // The rules of an instance, whatever the number of its Pods (G is the group of their links):
@@ -43,10 +45,8 @@ const (
 	setRefused = "refused6" // protocol . port
 )
 
-func tableName(instance string) string { return "hull_" + instance }
-
 func newRuleset(instance string, group uint32, hostIPs []netip.Addr) *ruleset {
-	t := &nftables.Table{Name: tableName(instance), Family: nftables.TableFamilyINet}
+	t := &nftables.Table{Name: instances.Table(instance), Family: nftables.TableFamilyINet}
 	r := &ruleset{table: t}
 	guard := r.base("guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw)
 	pre := r.base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)

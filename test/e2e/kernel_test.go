@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/hulltest/live"
 	"github.com/hull-pods/hull/internal/linux"
 )
@@ -219,4 +221,27 @@ func files(t testing.TB, dir string) []string {
 		t.Fatal(err)
 	}
 	return list
+}
+
+// TestAnotherPool is a Hull that is started again with another pool: what held the first one together goes, as the end of each
+// test here checks.
+func TestAnotherPool(t *testing.T) {
+	t.Parallel()
+	hulltest.NeedRoot(t)
+	h := live.Start(t, live.Pool())
+	r := routesOfHull(t, h)
+	if len(r) == 0 {
+		t.Fatal("no route is this Hull's: this test tests nothing")
+	}
+	if err := h.Restart(t.Context(), "--pod-cidr", "10.87."+strconv.Itoa(rand.IntN(256))+".0/24"); err != nil {
+		t.Fatal(err)
+	}
+	if again := routesOfHull(t, h); len(again) != len(r) || slices.Equal(again, r) {
+		t.Errorf("routes %q, and with another pool %q", r, again)
+	}
+}
+
+func routesOfHull(t *testing.T, h *live.Hull) []string {
+	t.Helper()
+	return slices.DeleteFunc(h.Leaks(), func(l string) bool { return !strings.HasPrefix(l, "route ") })
 }

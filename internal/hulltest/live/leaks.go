@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -25,7 +27,7 @@ func (h *Hull) Instance() string {
 // hulld and keeper have stopped.
 func (h *Hull) Leaks() []string {
 	tr := h.traces()
-	return slices.Concat(tr.processes(nil), tr.mounts(), tr.cgroups(), tr.network(), tr.tables(), tr.files())
+	return slices.Concat(tr.processes(nil), tr.mounts(), tr.cgroups(), tr.network(), tr.tables(), tr.routes(), tr.files())
 }
 
 // Remains lists what is left of Pods while keeper and hulld run. It is empty when all Pods are removed.
@@ -124,6 +126,31 @@ func (tr traces) network() []string {
 		alias, _ := os.ReadFile("/sys/class/net/" + l.Name + "/ifalias")
 		if strings.Contains(string(alias), tr.instance) {
 			left = append(left, "interface "+l.Name+" "+strings.TrimSpace(string(alias)))
+		}
+	}
+	return left
+}
+
+// routes finds the routes of pools, whose metric is the instance.
+func (tr traces) routes() []string {
+	var left []string
+	for _, table := range []struct {
+		file         string
+		column, base int // of the metric
+	}{{"/proc/net/route", 6, 10}, {"/proc/net/ipv6_route", 5, 16}} {
+		data, err := os.ReadFile(table.file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return append(left, err.Error())
+		}
+		for line := range strings.Lines(string(data)) {
+			words := strings.Fields(line)
+			if len(words) <= table.column {
+				continue
+			}
+			metric, err := strconv.ParseInt(words[table.column], table.base, 64)
+			if err == nil && fmt.Sprintf("%08x", uint32(metric)) == tr.instance { // some kernels write it with a sign
+				left = append(left, "route "+strings.Join(words, " "))
+			}
 		}
 	}
 	return left

@@ -165,8 +165,8 @@ func AddNeighbour(index int32, dev string, ip netip.Addr, mac net.HardwareAddr) 
 	return New(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body, "add neighbour %s at %s on %s", ip, mac, dev)
 }
 
-// AddRoute adds a route to dst through dev: by a gateway that is on the link although no address says so, or from a source
-// of the host's.
+// AddRoute adds a route to dst through dev: by a gateway that is on the link although no address says so, or, on the host,
+// from a source of the host's.
 func AddRoute(index int32, dev string, dst netip.Prefix, gw, src netip.Addr) Message {
 	rt := nl.NewRtMsg()
 	rt.Family, rt.Dst_len = uint8(Family(dst.Addr())), uint8(dst.Bits())
@@ -183,6 +183,7 @@ func AddRoute(index int32, dev string, dst netip.Prefix, gw, src netip.Addr) Mes
 		what += " by " + gw.String()
 	}
 	if src.IsValid() {
+		rt.Protocol = Protocol
 		body = append(body, nl.NewRtAttr(unix.RTA_PREFSRC, src.AsSlice()))
 		what += " from " + src.String()
 	}

@@ -7,11 +7,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Protocol is who made a route, among the numbers that no routing daemon is known to use: the host's routes that carry it
+// are Hull's. `ip route show proto 72` lists them.
+const Protocol = 72
+
 // Route is what we want to know of one of the host's.
 type Route struct {
-	Dst   netip.Prefix
-	Index int32 // of the link
-	Type  byte  // RTN_UNICAST, …
+	Dst      netip.Prefix
+	Index    int32  // of the link
+	Type     byte   // RTN_UNICAST, …
+	Protocol byte   // who made it: RTPROT_STATIC, …, [Protocol]
+	Metric   uint32 // of an unreachable route of Hull's: the instance, read as a number
+}
+
+// Unreachable is a route that refuses: to be added or, with RTM_DELROUTE, deleted. The metric is what tells one owner's
+// from another's.
+func Unreachable(typ uint16, dst netip.Prefix, metric uint32) Message {
+	rt := nl.NewRtMsg()
+	rt.Family, rt.Dst_len = uint8(Family(dst.Addr())), uint8(dst.Bits())
+	rt.Protocol, rt.Type, rt.Scope = Protocol, unix.RTN_UNREACHABLE, unix.RT_SCOPE_UNIVERSE
+	flags, verb := uint16(Create), "add"
+	if typ == unix.RTM_DELROUTE {
+		flags, verb = 0, "delete"
+	}
+	body := []nl.NetlinkRequestData{rt, nl.NewRtAttr(unix.RTA_DST, dst.Addr().AsSlice()), nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(metric))}
+	return New(typ, flags, body, "%s unreachable route %s of %08x", verb, dst, metric)
 }
 
 // Routes are all routes of the host's main table: for choosing a pool and for checks only.
@@ -34,13 +54,15 @@ func parseRoute(body []byte) (Route, bool) {
 	if body[0] == unix.AF_INET6 {
 		addr = netip.IPv6Unspecified()
 	}
-	r := Route{Type: body[7]}
+	r := Route{Type: body[7], Protocol: body[5]}
 	for typ, value := range attributes(body[unix.SizeofRtMsg:]) {
 		switch typ {
 		case unix.RTA_DST:
 			addr, _ = netip.AddrFromSlice(value)
 		case unix.RTA_OIF:
 			r.Index = int32(number(value))
+		case unix.RTA_PRIORITY:
+			r.Metric = number(value)
 		}
 	}
 	r.Dst = netip.PrefixFrom(addr, int(body[1]))
