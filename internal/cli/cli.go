@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 	defer stop()
 	e := &env.Env{Console: console.Console{In: in, Out: out, Err: errw}, Version: version}
 	e.Hull = hulld.Hull{Say: e.Warnf}
-	cmd := command(e)
+	cmd := command(e, args)
 	cmd.SetArgs(args)
 	cmd.SetIn(in)
 	cmd.SetOut(out)
@@ -70,7 +71,29 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 	return code
 }
 
-func command(e *env.Env) *cobra.Command {
+// verb is a command by its name.
+type verb struct {
+	name, group string
+	make        func(*env.Env) *cobra.Command
+}
+
+// commands are in the order of the help.
+var commands = []verb{
+	{"run", "pods", follow.Command},
+	{"apply", "pods", apply.Command},
+	{"get", "pods", get.Command},
+	{"describe", "pods", describe.Command},
+	{"logs", "pods", logs.Command},
+	{"exec", "pods", exec.Command},
+	{"delete", "pods", remove.Command},
+	{"inspect", "pods", inspect.Command},
+	{"image", "host", image.Command},
+	{"system", "host", system.Command},
+	{"version", "host", versionCommand},
+}
+
+// command is hull with the command that the arguments begin with, or with all.
+func command(e *env.Env, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hull",
 		Short: "Run Kubernetes Pods on this host, with no cluster",
@@ -100,15 +123,17 @@ It starts its daemon, hulld, by itself when it does not run.`,
 	})
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { e.NamespaceSet = cmd.Flags().Changed("namespace") }
 	root.AddGroup(&cobra.Group{ID: "pods", Title: "Pods:"}, &cobra.Group{ID: "host", Title: "Images and the host:"})
-	for _, c := range []*cobra.Command{
-		follow.Command(e), apply.Command(e), get.Command(e), describe.Command(e), logs.Command(e), exec.Command(e),
-		remove.Command(e), inspect.Command(e),
-	} {
-		c.GroupID = "pods"
-		root.AddCommand(c)
+	wanted := commands
+	if len(args) > 0 {
+		// A command line names one command: the others would be made for nothing.
+		if i := slices.IndexFunc(commands, func(v verb) bool { return v.name == args[0] }); i >= 0 {
+			wanted = commands[i : i+1]
+			root.CompletionOptions.DisableDefaultCmd = true
+		}
 	}
-	for _, c := range []*cobra.Command{image.Command(e), system.Command(e), versionCommand(e)} {
-		c.GroupID = "host"
+	for _, v := range wanted {
+		c := v.make(e)
+		c.GroupID = v.group
 		root.AddCommand(c)
 	}
 	return root
