@@ -22,6 +22,33 @@ func containerOf(pod *corev1.Pod, name string) (string, error) {
 	return "", badRequest(fmt.Sprintf("a container name must be specified for pod %s, choose one of: %s", pod.Name, names))
 }
 
+// defaultContainerAnnotation is kubectl's.
+const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
+
+// defaultContainer chooses as kubectl does: the container that the Pod's annotation names, else the first, of which it tells if
+// there are others.
+func defaultContainer(pod *corev1.Pod) (name, tell string) {
+	names := containerNames(pod)
+	if named := pod.Annotations[defaultContainerAnnotation]; slices.Contains(names, named) {
+		return named, ""
+	}
+	name = pod.Spec.Containers[0].Name
+	if len(names) == 1 {
+		return name, ""
+	}
+	var all []string
+	for _, c := range pod.Spec.Containers {
+		all = append(all, c.Name)
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		all = append(all, c.Name+" (ephem)")
+	}
+	for _, c := range pod.Spec.InitContainers {
+		all = append(all, c.Name+" (init)")
+	}
+	return name, fmt.Sprintf("Defaulted container %q out of: %s", name, strings.Join(all, ", "))
+}
+
 // containerNames has the init containers first, as Kubernetes names them.
 func containerNames(pod *corev1.Pod) (names []string) {
 	for _, c := range pod.Spec.InitContainers {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,11 +16,24 @@ import (
 // streams serves what a client says to a container and hears from it.
 type streams struct{ *Server }
 
-// exec runs a command in a container, its streams on the upgraded connection.
+// exec runs a command in a container, its streams on the upgraded connection. Kubernetes refuses to choose among several
+// containers, so that every client asks for the Pod first. Here defaultContainer=told (or quiet) spares that: the choice is
+// kubectl's, and is told where the command's errors go.
 func (s streams) exec(w http.ResponseWriter, r *http.Request) error {
 	var o corev1.PodExecOptions
 	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
 		return badRequest(err.Error())
+	}
+	tell := ""
+	if how := r.URL.Query().Get("defaultContainer"); how != "" && o.Container == "" {
+		pod, err := store.Get[*corev1.Pod](s.cfg.Store, r.PathValue("namespace"), r.PathValue("name"))
+		if err != nil {
+			return err
+		}
+		o.Container, tell = defaultContainer(pod)
+		if how == "quiet" {
+			tell = ""
+		}
 	}
 	pod, container, err := s.target(r, o.Container)
 	if err != nil {
@@ -35,12 +49,27 @@ func (s streams) exec(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return s.session(w, r, stream.Exec, ends, func(ctx context.Context, st stream.Streams) error {
+		if err := announce(st, tell); err != nil {
+			return err
+		}
 		code, err := s.cfg.Runtime.Exec(ctx, id, o.Command, st)
 		if err == nil && code != 0 {
 			err = exec.CodeExitError{Err: fmt.Errorf("exit status %d", code), Code: code}
 		}
 		return err
 	})
+}
+
+// announce says what the server has chosen, before the command can say anything.
+func announce(st stream.Streams, text string) (err error) {
+	switch {
+	case text == "":
+	case st.Stderr != nil:
+		_, err = io.WriteString(st.Stderr, text+"\n")
+	case st.TTY && st.Stdout != nil:
+		_, err = io.WriteString(st.Stdout, text+"\r\n")
+	}
+	return err
 }
 
 // attach connects to a running container's own streams.

@@ -18,7 +18,7 @@ func versionCommand(e *env.Env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := map[string]any{"clientVersion": map[string]any{"gitVersion": e.Version}}
 			var server map[string]any
-			if c, running := e.Running(); running {
+			if c, running := e.Running(cmd.Context()); running {
 				if err := c.Do(cmd.Context(), client.Request{Path: "/version"}, &server); err != nil {
 					return err
 				}

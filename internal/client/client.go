@@ -21,15 +21,36 @@ import (
 type Client struct {
 	socket string
 	http   *http.Client
+	first  chan net.Conn // what Dial has made, until a request takes it
 }
 
 // New does not connect yet.
 func New(socket string) *Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
+	c := &Client{socket: socket, first: make(chan net.Conn, 1)}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return c.connect(ctx) }
+	c.http = &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 16}}
+	return c
+}
+
+// Dial connects at once, so that the caller knows whether anybody listens. The first request goes over that connection.
+func Dial(ctx context.Context, socket string) (*Client, error) {
+	c := New(socket)
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 16}}}
+	c.first <- conn
+	return c, nil
+}
+
+func (c *Client) connect(ctx context.Context) (net.Conn, error) {
+	select {
+	case conn := <-c.first:
+		return conn, nil
+	default:
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", c.socket)
+	}
 }
 
 // Request is one call of the API.

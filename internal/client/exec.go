@@ -36,12 +36,19 @@ type Size struct {
 type ExecOptions struct {
 	Path           string // ".../pods/NAME/exec" or ".../attach"
 	Container      string
+	Default        string // for exec, what of several containers the server may choose by itself: see DefaultTold
 	Command        []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	TTY            bool
 	Resize         <-chan Size
 }
+
+// The server chooses a container where none is named, and says on standard error which, or says nothing.
+const (
+	DefaultTold  = "told"
+	DefaultQuiet = "quiet"
+)
 
 // ExitError is a command that ended with another code than 0.
 type ExitError struct{ Code int }
@@ -54,14 +61,15 @@ func (e *ExitError) Error() string {
 // Exec runs a command in a container and carries its streams until it has ended: nil for exit code 0, *ExitError for
 // another one.
 func (c *Client) Exec(ctx context.Context, o ExecOptions) error {
-	conn, err := c.dialExec(ctx, o)
+	conn, raw, err := c.dialExec(ctx, o)
 	if err != nil {
 		return err
 	}
 	s := &execSession{conn: conn}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	// The connection ends as it is: the server, which says how the command ended, has no use for a farewell.
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = raw.Close() }()
 	if o.Stdin != nil {
 		// A read from a terminal cannot be cut short: this goroutine ends with the process.
 		go s.sendStdin(o.Stdin)
@@ -76,10 +84,13 @@ func (c *Client) Exec(ctx context.Context, o ExecOptions) error {
 	return err
 }
 
-func (c *Client) dialExec(ctx context.Context, o ExecOptions) (*websocket.Conn, error) {
+func (c *Client) dialExec(ctx context.Context, o ExecOptions) (conn *websocket.Conn, raw net.Conn, err error) {
 	q := url.Values{"command": o.Command}
 	if o.Container != "" {
 		q.Set("container", o.Container)
+	}
+	if o.Default != "" {
+		q.Set("defaultContainer", o.Default)
 	}
 	for name, on := range map[string]bool{"stdin": o.Stdin != nil, "stdout": o.Stdout != nil, "stderr": o.Stderr != nil && !o.TTY, "tty": o.TTY} {
 		if on {
@@ -88,27 +99,26 @@ func (c *Client) dialExec(ctx context.Context, o ExecOptions) (*websocket.Conn, 
 	}
 	cfg, err := websocket.NewConfig("ws://hull"+o.Path+"?"+q.Encode(), "http://hull")
 	if err != nil {
-		return nil, fmt.Errorf("exec: %w", err)
+		return nil, nil, fmt.Errorf("exec: %w", err)
 	}
 	cfg.Protocol = []string{subprotocol}
-	var d net.Dialer
-	raw, err := d.DialContext(ctx, "unix", c.socket)
+	raw, err = c.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("talk to hulld at %s: %w", c.socket, err)
+		return nil, nil, fmt.Errorf("talk to hulld at %s: %w", c.socket, err)
 	}
-	conn, err := websocket.NewClient(cfg, raw)
+	conn, err = websocket.NewClient(cfg, raw)
 	if err == nil {
 		conn.PayloadType = websocket.BinaryFrame
-		return conn, nil
+		return conn, raw, nil
 	}
 	_ = raw.Close()
 	if errors.Is(err, websocket.ErrBadStatus) {
 		// The handshake's error hides what the server said: the same call without an upgrade tells it.
 		if _, serr := c.Stream(ctx, Request{Path: o.Path, Query: q}); serr != nil {
-			return nil, serr
+			return nil, nil, serr
 		}
 	}
-	return nil, fmt.Errorf("exec: upgrade the connection to a WebSocket: %w", err)
+	return nil, nil, fmt.Errorf("exec: upgrade the connection to a WebSocket: %w", err)
 }
 
 type execSession struct {

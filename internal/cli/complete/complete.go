@@ -82,7 +82,7 @@ func Images(e *env.Env) cobra.CompletionFunc {
 
 // ask gets a list or an object from a hulld that runs.
 func ask(ctx context.Context, e *env.Env, path string, out any) bool {
-	c, running := e.Running()
+	c, running := e.Running(ctx)
 	if !running {
 		return false
 	}

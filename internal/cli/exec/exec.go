@@ -43,25 +43,18 @@ func Command(e *env.Env) *cobra.Command {
 				return err
 			}
 			name := strings.TrimPrefix(args[0], "pod/")
-			if container == "" {
-				p, err := pod.Get(cmd.Context(), c, pod.Ref{Namespace: e.Namespace, Name: name})
-				if err != nil {
-					return err
-				}
-				if phase := p.Status.Phase; phase == "Succeeded" || phase == "Failed" {
-					return fmt.Errorf("cannot exec into a container in a completed pod; current phase is %s", phase)
-				}
-				tell := e.Warnf
-				if quiet {
-					tell = func(string, ...any) {}
-				}
-				container = p.DefaultContainer(tell)
-			}
 			o := client.ExecOptions{Path: e.PodPath(name) + "/exec", Container: container, Command: args[1:], Stdout: e.Out, Stderr: e.Err, TTY: tty}
 			if stdin {
 				o.Stdin = e.In
 			}
-			return run(cmd.Context(), e, c, o)
+			if container == "" {
+				o.Default = client.DefaultTold
+				if quiet {
+					o.Default = client.DefaultQuiet
+				}
+			}
+			err = run(cmd.Context(), e, c, o)
+			return completed(cmd.Context(), c, pod.Ref{Namespace: e.Namespace, Name: name}, err)
 		},
 	}
 	f := cmd.Flags()
@@ -71,6 +64,19 @@ func Command(e *env.Env) *cobra.Command {
 	f.BoolVarP(&quiet, "quiet", "q", false, "only the command's output")
 	_ = cmd.RegisterFlagCompletionFunc("container", complete.Containers(e))
 	return cmd
+}
+
+// completed says why the server refused, if that is because the Pod has ended.
+func completed(ctx context.Context, c *client.Client, r pod.Ref, refused error) error {
+	var status *client.StatusError
+	if !errors.As(refused, &status) || client.IsNotFound(refused) {
+		return refused
+	}
+	p, err := pod.Get(ctx, c, r)
+	if err != nil || p.Status.Phase != "Succeeded" && p.Status.Phase != "Failed" {
+		return refused
+	}
+	return fmt.Errorf("cannot exec into a container in a completed pod; current phase is %s", p.Status.Phase)
 }
 
 func run(ctx context.Context, e *env.Env, c *client.Client, o client.ExecOptions) error {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,8 +33,7 @@ func (h *Hull) Socket() string { return filepath.Join(h.State, "hull.sock") }
 
 // Connect returns a client of a hulld that runs, and starts it if need be, which it says.
 func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
-	c := client.New(h.Socket())
-	err := h.dial()
+	c, err := client.Dial(ctx, h.Socket())
 	switch {
 	case err == nil:
 		return c, nil
@@ -50,23 +48,13 @@ func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
 	if err := h.Start(ctx, nil); err != nil {
 		return nil, err
 	}
-	return c, nil
-}
-
-func (h *Hull) dial() error {
-	conn, err := net.Dial("unix", h.Socket())
-	if err != nil {
-		return err
-	}
-	return conn.Close()
+	return client.New(h.Socket()), nil
 }
 
 // Running is Connect for commands that have nothing to do when hulld does not run.
-func (h *Hull) Running() (*client.Client, bool) {
-	if h.dial() != nil {
-		return nil, false
-	}
-	return client.New(h.Socket()), true
+func (h *Hull) Running(ctx context.Context) (*client.Client, bool) {
+	c, err := client.Dial(ctx, h.Socket())
+	return c, err == nil
 }
 
 // Start runs hull-keeper, which runs hulld, and returns when hulld serves.

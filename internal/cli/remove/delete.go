@@ -56,7 +56,7 @@ func Command(e *env.Env) *cobra.Command {
 }
 
 func remove(ctx context.Context, e *env.Env, o options, args []string) error {
-	c, running := e.Running()
+	c, running := e.Running(ctx)
 	targets, err := targetsOf(ctx, e, c, o, args)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func systemStart(e *env.Env) *cobra.Command {
 		Example: `  hull system start
   hull system start -- --pod-max-pids 1000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if c, running := e.Running(); running {
+			if c, running := e.Running(cmd.Context()); running {
 				if bySystemd() {
 					return takeOver(cmd.Context(), e, c, args)
 				}
@@ -81,7 +81,7 @@ func systemStop(e *env.Env) *cobra.Command {
 type podsAtStop struct{ remove, leave bool }
 
 func stop(ctx context.Context, e *env.Env, pods podsAtStop) error {
-	c, running := e.Running()
+	c, running := e.Running(ctx)
 	if running {
 		q := url.Values{}
 		if pods.remove {
