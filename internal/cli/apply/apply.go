@@ -73,7 +73,8 @@ type Applied struct {
 	Deleting bool
 }
 
-// Apply carries out one manifest; dry asks the server what it would do.
+// Apply carries out one manifest; dry asks the server what it would do. Most Pods are new, so it is tried that way first; what the
+// server says to that is of interest only if there is no Pod of that name.
 func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifest, dry bool) (Applied, error) {
 	namespace, err := e.NamespaceOf(m.Namespace)
 	if err != nil {
@@ -84,22 +85,22 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 		query.Set("dryRun", "All")
 	}
 	base := pod.Path(namespace, "")
-	if m.Name != "" {
-		var old json.RawMessage
-		err := c.Do(ctx, client.Request{Path: base + "/" + m.Name}, &old)
-		if err == nil {
-			return patch(ctx, c, m, base, query, old)
-		}
-		if !client.IsNotFound(err) {
-			return Applied{}, err
-		}
-	}
 	var made pod.Head
 	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.Data, Type: "application/yaml"}, &made)
-	if err != nil {
-		return Applied{}, describeSource("creating", m, err)
+	if err == nil {
+		return result(made, "created"), nil
 	}
-	return result(made, "created"), nil
+	var refused *client.StatusError
+	if m.Name != "" && errors.As(err, &refused) {
+		var old json.RawMessage
+		switch there := c.Do(ctx, client.Request{Path: base + "/" + m.Name}, &old); {
+		case there == nil:
+			return patch(ctx, c, m, base, query, old)
+		case !client.IsNotFound(there):
+			return Applied{}, there
+		}
+	}
+	return Applied{}, describeSource("creating", m, err)
 }
 
 func patch(ctx context.Context, c *client.Client, m manifest.Manifest, base string, query url.Values, old json.RawMessage) (Applied, error) {
