@@ -1,15 +1,18 @@
 package starter
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
-// A daemon whose descriptor 3 was free gave it to hull-init, and every clone put its socket there before the execve.
-func TestInitIsAboveTheClonesDescriptors(t *testing.T) {
-	f, err := initAbove(cloneFiles)
-	if err != nil {
+// TestHullInitIsOutOfTheWay: a clone puts descriptors in place from 0 on, and others aside right above the null device.
+func TestHullInitIsOutOfTheWay(t *testing.T) {
+	var n Native
+	if err := n.openFiles(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.Close() }()
-	if f.Fd() < cloneFiles {
-		t.Errorf("hull-init has descriptor %d, which a clone replaces", f.Fd())
+	defer closeFiles([]*os.File{n.init, n.null})
+	if init, null := n.init.Fd(), n.null.Fd(); init < cloneFiles || null <= init {
+		t.Errorf("hull-init is %d, the null device %d", init, null)
 	}
 }

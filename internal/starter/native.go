@@ -56,10 +56,7 @@ func NewNative(cfg Config) (_ *Native, err error) {
 	if n.proc, err = linux.NewMount("proc", "proc", quiet); err != nil {
 		return nil, err
 	}
-	if n.init, err = initAbove(cloneFiles); err != nil {
-		return nil, err
-	}
-	if n.null, err = openNull(); err != nil {
+	if err = n.openFiles(); err != nil {
 		return nil, err
 	}
 	if n.lastCap, err = n.readLastCap(); err != nil {
@@ -93,19 +90,33 @@ func (f filters) get(p *oci.LinuxSeccomp) (program []unix.SockFilter, flags uint
 	return program, flags, nil
 }
 
-// initAbove is hull-init under a number of at least lowest. A clone's first descriptors are put in place before its execve
-// of self/fd/N: under one of their numbers, hull-init would be gone by then.
-func initAbove(lowest int) (*os.File, error) {
-	f, err := birth.Memfd()
-	if err != nil {
-		return nil, err
-	}
+// above gives a file a number of at least lowest, in the place of the one that it has.
+func above(lowest int, f *os.File) (*os.File, error) {
 	defer func() { _ = f.Close() }()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, lowest)
 	if err != nil {
-		return nil, fmt.Errorf("duplicate hull-init's descriptor: %w", err)
+		return nil, fmt.Errorf("duplicate descriptor %s: %w", f.Name(), err)
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// openFiles opens hull-init and the null device under numbers that a clone leaves alone before its execve of self/fd/N. It puts its
+// first descriptors in place, and those that are in the way, and the pipe for its error, right above the highest of what
+// it is given, which is the null device: hull-init under one of these numbers would be gone by then.
+func (n *Native) openFiles() error {
+	init, err := birth.Memfd()
+	if err != nil {
+		return err
+	}
+	if n.init, err = above(cloneFiles, init); err != nil {
+		return err
+	}
+	null, err := openNull()
+	if err != nil {
+		return err
+	}
+	n.null, err = above(int(n.init.Fd())+1, null)
+	return err
 }
 
 // Close ends the starter's threads.
