@@ -19,12 +19,14 @@ import (
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/starter"
 )
 
 // ground makes containers with nothing above the starter: no daemon, no record, no log.
 type ground struct {
 	dir    string
+	dirs   record.Dirs // for the writable layers
 	tree   *cgroup.Tree
 	native *starter.Native
 	layers []string // of the toolbox image, top first
@@ -40,6 +42,7 @@ func (b *bench) ground(ctx context.Context) (*ground, error) {
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	g := &ground{dir: filepath.Join(b.dir, "ground")}
+	g.dirs = record.Dirs{Root: g.dir}
 	images, err := image.Open(ctx, image.Config{Root: filepath.Join(g.dir, "images"), Log: quiet})
 	if err != nil {
 		return nil, err
@@ -48,10 +51,10 @@ func (b *bench) ground(ctx context.Context) (*ground, error) {
 	if g.layers, err = b.unpack(ctx, images); err != nil {
 		return nil, err
 	}
-	if err := linux.PrivateDirs(g.uppers()); err != nil {
+	if err := linux.PrivateDirs(g.dirs.Uppers()); err != nil {
 		return nil, err
 	}
-	if err := linux.SpreadBelow(g.uppers()); err != nil {
+	if err := linux.SpreadBelow(g.dirs.Uppers(), g.dirs.UpperTops()...); err != nil {
 		return nil, err
 	}
 	parent := "hull-bench-" + strconv.Itoa(os.Getpid())
@@ -72,9 +75,6 @@ func (b *bench) ground(ctx context.Context) (*ground, error) {
 	b.common = g
 	return g, nil
 }
-
-// uppers is where containers' own directories are, as in hulld's root.
-func (g *ground) uppers() string { return filepath.Join(g.dir, "containers") }
 
 // archive is the toolbox image as make build leaves it.
 const archive = "internal/assets/toolbox.tar"
@@ -109,7 +109,7 @@ type container struct {
 
 // start makes a container's cgroup, its root, and its process.
 func (g *ground) start(ctx context.Context, name string, spec *oci.Spec) (_ *container, err error) {
-	c := &container{dir: filepath.Join(g.uppers(), name)}
+	c := &container{dir: g.dirs.Upper(record.NewID())}
 	from := time.Now()
 	lap := func(step string) {
 		g.steps.add(step, time.Since(from))

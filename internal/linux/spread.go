@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,12 +12,12 @@ import (
 // topDir is EXT4_TOPDIR_FL of ext4's headers, what chattr(1) calls T.
 const topDir = 0x00020000
 
-// SpreadBelow tells the file system that what is below each directory of dir has nothing to do with what is below the others.
-// ext4 then puts each into a block group of its own. Without it all of them share one, in which, without a journal, the
-// search for a free inode passes by all those that were freed in the last minutes: an overlay took 2.3 ms where it takes 0.5.
-// File systems that have no such thing are left alone.
-func SpreadBelow(dir string) error {
-	f, err := os.Open(dir)
+// SpreadBelow makes directories below top whose contents have nothing to do with each other, and says so to the file system.
+// ext4 then puts each into a block group of its own. Otherwise all of them share one, in which, without a journal, the
+// search for a free inode passes by all those that were freed in the last minutes: an overlay took 2.3 ms where it takes 0.3.
+// File systems that know no such thing just have the directories.
+func SpreadBelow(top string, dirs ...string) error {
+	f, err := os.Open(top)
 	if err != nil {
 		return err
 	}
@@ -25,13 +26,14 @@ func SpreadBelow(dir string) error {
 	if err == nil && flags&topDir == 0 {
 		err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags|topDir)
 	}
-	for _, absent := range []error{unix.ENOTTY, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOSYS, unix.EPERM} {
-		if errors.Is(err, absent) {
-			return nil
-		}
+	unknown := []error{unix.ENOTTY, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOSYS, unix.EPERM}
+	if err != nil && !slices.ContainsFunc(unknown, func(e error) bool { return errors.Is(err, e) }) {
+		return fmt.Errorf("spread what is below %s: %w", top, err)
 	}
-	if err != nil {
-		return fmt.Errorf("spread what is below %s: %w", dir, err)
+	for _, dir := range dirs {
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package linux_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -13,9 +14,18 @@ import (
 func TestSpreadBelow(t *testing.T) {
 	hulltest.NeedRoot(t)
 	for _, dir := range []string{t.TempDir(), "/proc"} {
+		var below []string
+		if dir != "/proc" {
+			below = []string{filepath.Join(dir, "a"), filepath.Join(dir, "b")}
+		}
 		for range 2 {
-			if err := linux.SpreadBelow(dir); err != nil {
+			if err := linux.SpreadBelow(dir, below...); err != nil {
 				t.Fatal(err)
+			}
+		}
+		for _, d := range below {
+			if _, err := os.Stat(d); err != nil {
+				t.Error(err)
 			}
 		}
 		var fs unix.Statfs_t

@@ -65,7 +65,7 @@ func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 	if err := linux.PrivateDirs(r.dirs.Sandboxes(), r.dirs.Containers(), r.dirs.Uppers()); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}
-	if err := linux.SpreadBelow(r.dirs.Uppers()); err != nil {
+	if err := linux.SpreadBelow(r.dirs.Uppers(), r.dirs.UpperTops()...); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}
 	if err := rootfs.MakeMountPoints(r.dirs.MountPoints()); err != nil {

@@ -145,7 +145,7 @@ func (s *Search) directories(context.Context) ([]Leftover, error) {
 	known := owned{}
 	s.Owners.IDs(known)
 	var list []Leftover
-	for _, top := range []string{s.Dirs.Sandboxes(), s.Dirs.Containers(), s.Dirs.Uppers()} {
+	for _, top := range append(s.Dirs.UpperTops(), s.Dirs.Sandboxes(), s.Dirs.Containers()) {
 		ids, err := record.IDs(top)
 		if err != nil {
 			return nil, err

@@ -25,8 +25,17 @@ func (d Dirs) Container(id string) string { return filepath.Join(d.Containers(),
 // Uppers is where containers' writable layers are: on the disk of Root, as they may be large.
 func (d Dirs) Uppers() string { return filepath.Join(d.Root, "containers") }
 
+// UpperTops are the directories of Uppers, one for each digit with which an ID can begin: see [linux.SpreadBelow].
+func (d Dirs) UpperTops() []string {
+	var tops []string
+	for _, digit := range "0123456789abcdef" {
+		tops = append(tops, filepath.Join(d.Uppers(), string(digit)))
+	}
+	return tops
+}
+
 // Upper is the directory of one container's writable layer.
-func (d Dirs) Upper(id string) string { return filepath.Join(d.Uppers(), id) }
+func (d Dirs) Upper(id string) string { return filepath.Join(d.Uppers(), id[:1], id) }
 
 // MountPoints is the layer below every image's.
 func (d Dirs) MountPoints() string { return filepath.Join(d.Root, "mountpoints") }
