@@ -93,7 +93,7 @@ var table = map[string][]string{
 	"failpoint": {},
 	"archtest":  {},
 	"hulltest":  append([]string{"keeper", "client"}, below...), // tests alone import it
-	"bench":     append([]string{"client"}, below...),
+	"bench":     append([]string{"client", "runtime/record"}, below...),
 }
 
 // owner is the package of the table that a directory belongs to, which is the nearest one above it that has a row:

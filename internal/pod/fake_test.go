@@ -171,7 +171,10 @@ func (f *fakeRuntime) CreateContainer(_ context.Context, sandbox string, cfg run
 	return c.ContainerStatus, nil
 }
 
-func (f *fakeRuntime) StartContainer(_ context.Context, id string) error {
+func (f *fakeRuntime) StartContainer(_ context.Context, id string, leave func() error) error {
+	if err := leave(); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := f.containers[id]

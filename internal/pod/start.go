@@ -39,8 +39,8 @@ func (j *job) event(kind, reason, message string) {
 	}
 }
 
-// start pulls the image, creates the container and starts it. Everything but the very start runs beside the starts of the
-// Pod's other containers; those come in the order of the spec, each after the attempt before it has ended.
+// start pulls the image, creates the container and starts it. Everything but the command itself is made beside the starts of
+// the Pod's other containers; those come in the order of the spec, each after the attempt before it has ended.
 func (j *job) start(ctx context.Context) *startFailure {
 	c := spec.Find(j.pod, j.flight.Name)
 	if c == nil {
@@ -55,26 +55,23 @@ func (j *job) start(ctx context.Context) *startFailure {
 		return j.failed(ctx, failed)
 	}
 	j.event(v1.EventTypeNormal, eventCreated, "Container created")
-	if j.after != nil {
-		select {
-		case <-j.after:
-		case <-ctx.Done():
-		}
-	}
 	whole := context.WithoutCancel(ctx)
-	if ctx.Err() != nil {
-		// The Pod ends. Nobody has seen the container yet.
+	t := turn{p: j.p, after: j.after}
+	var err error
+	if t.release, err = j.p.slot(ctx); err != nil {
+		t.refused = true
+	} else {
+		err = j.p.cfg.Containers.StartContainer(whole, id, func() error { return t.await(ctx) })
+		t.release()
+	}
+	if t.refused {
+		// The Pod ends. Nobody has seen the container run.
 		if err := j.p.cfg.Containers.RemoveContainer(whole, id); err != nil {
 			j.p.cfg.Log.Warn("a container that never started is not removed", "container", id, "err", err)
 		}
 		return &startFailure{}
 	}
-	release, err := j.p.slot(whole)
 	if err != nil {
-		return &startFailure{}
-	}
-	defer release()
-	if err := j.p.cfg.Containers.StartContainer(whole, id); err != nil {
 		failed = fail(plan.RunContainerError, err)
 		failed.ran, failed.id = true, id
 		return j.failed(ctx, failed)

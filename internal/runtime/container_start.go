@@ -33,7 +33,10 @@ var (
 
 // StartContainer runs a created container's command, and returns after the execve. When that cannot be done, the
 // container has ended with reason StartError, exit code 128 and the cause as its message, and the error is returned too.
-func (r *Runtime) StartContainer(ctx context.Context, id string) error {
+//
+// leave, which may be nil, is asked once the process waits for nothing but the word to go on. An error of its is the start's:
+// the container is then as if no start had been tried, but can only be removed.
+func (r *Runtime) StartContainer(ctx context.Context, id string, leave func() error) error {
 	c, err := r.all.container(id)
 	if err != nil {
 		return err
@@ -43,7 +46,19 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) error {
 	if st := c.status().State; st != ContainerCreated {
 		return fmt.Errorf("start %s: it is %s: %w", c, st, errdefs.ErrFailedPrecondition)
 	}
-	return (&containerStart{c: c, r: r}).run(ctx)
+	if closed(c.started) {
+		return fmt.Errorf("start %s: it was given up before: %w", c, errdefs.ErrFailedPrecondition)
+	}
+	return (&containerStart{c: c, r: r, leave: leave}).run(ctx)
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // containerStart is the one attempt to run a created container's command.
@@ -55,6 +70,8 @@ type containerStart struct {
 	ready   *prepared
 	cgroups []*os.File // in which the process writes 0
 	io      stdio
+	leave   func() error
+	givenUp bool // leave was refused
 }
 
 // run starts, and has the container's state say what came of it. Until it returns, others see a created container.
@@ -67,7 +84,10 @@ func (s *containerStart) run(ctx context.Context) error {
 	if err == nil {
 		err = s.start(ctx)
 	}
-	if err != nil {
+	switch {
+	case s.givenUp:
+		err = errors.Join(fmt.Errorf("start %s: %w", c, err), c.detach())
+	case err != nil:
 		// Before the end of the process, which may wait already, is looked at: it takes the container for one that ran.
 		err = s.failed(fmt.Errorf("start %s: %w", c, err))
 	}
@@ -233,12 +253,18 @@ func (s *containerStart) born(pid int) error {
 	return s.r.cfg.Keeper.Born(s.c.key(), pid)
 }
 
-// running puts the start on record while the process prepares itself. What is not on record as running has not run: its
-// process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
+// running puts the start on record while the process prepares itself, once it may start. What is not on record as running has
+// not run: its process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
 func (s *containerStart) running(facts starter.Facts) error {
 	// By now the process, or what makes it, has the namespaces.
 	if err := s.c.in.lent(s.ready.spec); err != nil {
 		return err
+	}
+	if s.leave != nil {
+		if err := s.leave(); err != nil {
+			s.givenUp = true
+			return err
+		}
 	}
 	err := s.c.update(func(rec *record.Container) {
 		rec.Status.State, rec.Status.StartedAt, rec.Facts = ContainerRunning, time.Now(), facts
