@@ -55,7 +55,7 @@ func without(t *testing.T, state ContainerState) (*Runtime, *container) {
 
 func TestHandlerIsGone(t *testing.T) {
 	r, c := without(t, ContainerCreated)
-	if err := r.StartContainer(t.Context(), c.id); !errors.Is(err, errdefs.ErrFailedPrecondition) {
+	if err := r.StartContainer(t.Context(), c.id, nil); !errors.Is(err, errdefs.ErrFailedPrecondition) {
 		t.Errorf("start: %v", err)
 	}
 	if st := c.status(); st.State != ContainerExited || st.Reason != ReasonStartError {

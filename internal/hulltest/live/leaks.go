@@ -52,11 +52,12 @@ func (h *Hull) traces() traces { return traces{h.Root, h.State, h.Instance()} }
 // files lists what is in directories where each entry belongs to one Pod.
 func (tr traces) files() []string {
 	var left []string
-	for _, d := range []string{
-		filepath.Join(tr.root, "containers"), filepath.Join(tr.root, "volumes"), filepath.Join(tr.root, "log/pods"),
+	uppers, _ := filepath.Glob(filepath.Join(tr.root, "containers", "?")) // where containers are by the first digit of their IDs
+	for _, d := range append(uppers,
+		filepath.Join(tr.root, "volumes"), filepath.Join(tr.root, "log/pods"),
 		filepath.Join(tr.state, "containers"), filepath.Join(tr.state, "sandboxes"), filepath.Join(tr.state, "volumes"),
 		filepath.Join(tr.state, "network/leases"),
-	} {
+	) {
 		entries, err := os.ReadDir(d)
 		if err != nil {
 			continue
