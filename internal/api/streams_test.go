@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/net/websocket"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
 
 	"github.com/hull-pods/hull/internal/api/stream"
 )
@@ -249,7 +252,6 @@ func TestExecTerminal(t *testing.T) {
 	}
 }
 
-// TestExecClientGone: a command whose client was killed is told so.
 // TestExecClientGoneUnread: a client goes that has said more than its command wants to hear.
 func TestExecClientGoneUnread(t *testing.T) {
 	for _, protocol := range []string{"v5.channel.k8s.io", "v4.channel.k8s.io"} {
@@ -281,7 +283,16 @@ func TestExecClientGoneUnread(t *testing.T) {
 	}
 }
 
+// TestExecClientGone: a command whose client was killed is told so, and nobody else is.
 func TestExecClientGone(t *testing.T) {
+	var log bytes.Buffer
+	klog.SetSlogLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	t.Cleanup(func() { // the last one: every session has ended
+		klog.ClearLogger()
+		if log.Len() > 0 {
+			t.Errorf("logged: %s", log.String())
+		}
+	})
 	for _, protocol := range []string{"v5.channel.k8s.io", "v4.channel.k8s.io"} {
 		h := newHull(t)
 		h.create("web")

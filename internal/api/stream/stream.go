@@ -4,6 +4,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -47,9 +48,9 @@ const (
 func Serve(w http.ResponseWriter, r *http.Request, log *slog.Logger, verb Verb, ends Ends, run Session) {
 	// What the libraries have to say about a connection that broke is of no interest to anybody but who hunts for it.
 	ctx := klog.NewContext(r.Context(), logr.FromSlogHandler(quiet{log.Handler()}))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	hw := &hijacker{ResponseWriter: w, gone: cancel}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	hw := &hijacker{ResponseWriter: w, gone: func() { cancel(errGone) }}
 	r = r.WithContext(ctx)
 	if wantsClose(r) {
 		serveWebSocket(hw, r, verb, ends, run)
@@ -87,8 +88,15 @@ func (b bridge) ExecInContainer(ctx context.Context, _, _, _ string, _ []string,
 	if resize != nil {
 		st.Resize = sizes(ctx, resize)
 	}
-	return b.run(ctx, st)
+	err := b.run(ctx, st)
+	if errors.Is(context.Cause(ctx), errGone) {
+		return nil // nobody is left to tell, and it is no error of ours, as which the library would log it
+	}
+	return err
 }
+
+// errGone is why a session's context ended when it was the client who left.
+var errGone = errors.New("the client has gone")
 
 // AttachContainer is the same for attach.
 func (b bridge) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader, out, errw io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize) error {
