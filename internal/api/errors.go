@@ -19,15 +19,17 @@ const statusInsufficientStorage = http.StatusInsufficientStorage
 // never come here. Nothing else in this package chooses a code.
 func classes() []class {
 	return []class{
+		// What was sent is wrong, whatever else was found wrong on the way: something that it names and has not, say.
+		{is(errdefs.IsInvalidArgument), http.StatusBadRequest, metav1.StatusReasonBadRequest},
 		{is(errdefs.IsNotFound), http.StatusNotFound, metav1.StatusReasonNotFound},
 		{is(errdefs.IsAlreadyExists), http.StatusConflict, metav1.StatusReasonAlreadyExists},
-		{is(errdefs.IsInvalidArgument), http.StatusBadRequest, metav1.StatusReasonBadRequest},
 		{is(errdefs.IsFailedPrecondition), http.StatusConflict, metav1.StatusReasonConflict},
 		{is(errdefs.IsConflict), http.StatusConflict, metav1.StatusReasonConflict},
 		{is(errdefs.IsPermissionDenied), http.StatusForbidden, metav1.StatusReasonForbidden},
 		{is(errdefs.IsUnauthorized), http.StatusUnauthorized, metav1.StatusReasonUnauthorized},
 		{is(errdefs.IsNotImplemented), http.StatusNotImplemented, metav1.StatusReasonUnknown},
 		{is(errdefs.IsUnavailable), http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable},
+		{is(errdefs.IsDataLoss), http.StatusBadGateway, metav1.StatusReasonUnknown}, // a registry sends what is not what it says
 		{is(errdefs.IsResourceExhausted), statusInsufficientStorage, metav1.StatusReasonUnknown},
 		{target(syscall.ENOSPC), statusInsufficientStorage, metav1.StatusReasonUnknown},
 		{target(syscall.EDQUOT), statusInsufficientStorage, metav1.StatusReasonUnknown},

@@ -128,6 +128,7 @@ func TestClasses(t *testing.T) {
 		errdefs.ErrFailedPrecondition: "409 Conflict",
 		errdefs.ErrUnavailable:        "503 ServiceUnavailable",
 		errdefs.ErrNotImplemented:     "501 ",
+		errdefs.ErrDataLoss:           "502 ",
 		errdefs.ErrPermissionDenied:   "403 Forbidden",
 		syscall.ENOSPC:                "507 ",
 		context.DeadlineExceeded:      "504 Timeout",

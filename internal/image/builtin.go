@@ -6,9 +6,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // builtinLabel is on the name of an image that came with Hull; its value is the version.
@@ -29,10 +27,7 @@ func (s *Store) Builtin(ctx context.Context, name, version string, open func() (
 		return Image{}, fmt.Errorf("open built-in image %s: %w", name, err)
 	}
 	defer r.Close() //nolint:errcheck // opened for reading
-	loaded, err := s.load(ctx, map[string]string{builtinLabel: version}, func(ctx context.Context) (ocispec.Index, remotes.Fetcher, error) {
-		index, err := s.importArchive(ctx, r)
-		return index, here{}, err
-	})
+	loaded, err := s.load(ctx, map[string]string{builtinLabel: version}, r)
 	if err != nil {
 		return Image{}, err
 	}

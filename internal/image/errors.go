@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/image/class"
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +34,27 @@ func (d *disk) classify(err error) error {
 		return err
 	case errors.As(err, &dns), errors.As(err, &op):
 		return class.Of(err, errdefs.ErrUnavailable)
+	}
+	return err
+}
+
+// refused gives an error of unpacking a layer its class. A layer can be wrong in every way that a format and a file system know; what
+// is not this machine's trouble is the layer's own.
+func refused(err error) error {
+	ours := []error{
+		unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EPERM, unix.EACCES,
+		context.Canceled, context.DeadlineExceeded, failpoint.ErrInjected,
+	}
+	if hasClass(err) || slices.ContainsFunc(ours, func(o error) bool { return errors.Is(err, o) }) {
+		return err
+	}
+	return class.Of(err, errdefs.ErrInvalidArgument)
+}
+
+// refusedArchive is an error of a load: what an archive lacks, or gives a digest that it has not, is wrong with the archive.
+func refusedArchive(err error) error {
+	if errdefs.IsNotFound(err) || errdefs.IsDataLoss(err) {
+		return class.Of(err, errdefs.ErrInvalidArgument)
 	}
 	return err
 }

@@ -3,59 +3,37 @@ package image
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/images/archive"
-	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/hull-pods/hull/internal/image/layer"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 )
 
 // loadKey begins the lease of every load.
 const loadKey = "load "
 
-// Load reads images from an OCI or docker archive, which may be packed with gzip or zstd. An image without a name in the
-// archive is known by its ID alone. All of the archive's images are there in the end, or none.
-func (s *Store) Load(ctx context.Context, r io.Reader) ([]Image, error) {
-	return s.load(ctx, nil, func(ctx context.Context) (ocispec.Index, remotes.Fetcher, error) {
-		index, err := s.importArchive(ctx, r)
-		return index, here{}, err
-	})
-}
+// Load reads images from an OCI or docker archive, which may be packed with gzip or zstd. An OCI layout directory is an archive
+// when it is packed. An image without a name in the archive is known by its ID alone. All of the archive's images are there in the
+// end, or none.
+func (s *Store) Load(ctx context.Context, r io.Reader) ([]Image, error) { return s.load(ctx, nil, r) }
 
-// LoadLayout reads images from an OCI layout directory.
-func (s *Store) LoadLayout(ctx context.Context, dir string) ([]Image, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open image layout: %w", err)
-	}
-	defer root.Close() //nolint:errcheck // opened for reading
-	return s.load(ctx, nil, func(context.Context) (ocispec.Index, remotes.Fetcher, error) {
-		index, err := readLayout(root)
-		return index, layoutDir{root}, err
-	})
-}
-
-// load admits the images of an index, with these labels on their names.
-func (s *Store) load(ctx context.Context, labels map[string]string, open func(context.Context) (ocispec.Index, remotes.Fetcher, error)) ([]Image, error) {
+// load admits the images of an archive, with these labels on their names.
+func (s *Store) load(ctx context.Context, labels map[string]string, r io.Reader) ([]Image, error) {
 	// Two archives may have files of the same name, which the importer would mix up.
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	var ids []string
 	_, err := s.admit(s.context(ctx), loadKey+rand.Text(), func(ctx context.Context) ([]admission, error) {
-		index, from, err := open(ctx)
+		index, err := s.importArchive(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +43,7 @@ func (s *Store) load(ctx context.Context, labels map[string]string, open func(co
 		}
 		for i, a := range found {
 			p := newProgress()
-			if found[i].tree, found[i].config, err = s.bring(ctx, a.tree.target, from, p); err != nil {
+			if found[i].tree, found[i].config, err = s.bring(ctx, a.tree.target, here{}, p); err != nil {
 				return nil, err
 			}
 			found[i].labels = labels
@@ -74,7 +52,7 @@ func (s *Store) load(ctx context.Context, labels map[string]string, open func(co
 		return found, nil
 	})
 	if err != nil {
-		return nil, s.classify(fmt.Errorf("load image: %w", err))
+		return nil, refusedArchive(s.classify(fmt.Errorf("load image: %w", err)))
 	}
 	var loaded []Image
 	for _, id := range ids {
@@ -217,61 +195,4 @@ func (b *boundedWriter) Write(p []byte) (int, error) {
 		return 0, layer.Bomb()
 	}
 	return b.Writer.Write(p)
-}
-
-// readLayout reads the two files that make a directory an OCI layout.
-func readLayout(root *os.Root) (ocispec.Index, error) {
-	var version ocispec.ImageLayout
-	var index ocispec.Index
-	if err := readJSON(root, ocispec.ImageLayoutFile, &version); err != nil {
-		return index, err
-	}
-	if version.Version != ocispec.ImageLayoutVersion {
-		return index, class.Of(fmt.Errorf("OCI layout of version %q, want %q", version.Version, ocispec.ImageLayoutVersion), errdefs.ErrInvalidArgument)
-	}
-	return index, readJSON(root, ocispec.ImageIndexFile, &index)
-}
-
-func readJSON(root *os.Root, name string, into any) error {
-	f, err := openRegular(root, name)
-	if errors.Is(err, os.ErrNotExist) {
-		return class.Of(fmt.Errorf("%s is no OCI layout: %w", root.Name(), err), errdefs.ErrInvalidArgument)
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	if err := json.NewDecoder(io.LimitReader(f, maxDocument)).Decode(into); err != nil {
-		return class.Of(fmt.Errorf("decode %s: %w", path.Join(root.Name(), name), err), errdefs.ErrInvalidArgument)
-	}
-	return nil
-}
-
-// openRegular opens a file inside root; a pipe would make the reader wait for ever.
-func openRegular(root *os.Root, name string) (*os.File, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		return nil, errors.Join(err, class.Of(fmt.Errorf("%s is no regular file", path.Join(root.Name(), name)), errdefs.ErrInvalidArgument), f.Close())
-	}
-	return f, nil
-}
-
-// layoutDir fetches blobs from an OCI layout directory.
-type layoutDir struct{ root *os.Root }
-
-func (l layoutDir) Fetch(_ context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
-	if err := desc.Digest.Validate(); err != nil {
-		return nil, class.Of(fmt.Errorf("digest %q: %w", desc.Digest, err), errdefs.ErrInvalidArgument)
-	}
-	f, err := openRegular(l.root, path.Join("blobs", desc.Digest.Algorithm().String(), desc.Digest.Encoded()))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s %s is not in the layout: %w", desc.MediaType, desc.Digest, errdefs.ErrNotFound)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
 }

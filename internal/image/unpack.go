@@ -79,7 +79,7 @@ func (b *bringer) unpack(ctx context.Context, desc ocispec.Descriptor, diffID di
 	}
 	show.state(LayerUnpacking)
 	if err := b.apply(ctx, desc, diffID, dir, lower, show); err != nil {
-		return fmt.Errorf("failed to extract layer %s: %w", desc.Digest, err)
+		return fmt.Errorf("failed to extract layer %s: %w", desc.Digest, refused(err))
 	}
 	if err := fpCommit.Hit(); err != nil {
 		return err

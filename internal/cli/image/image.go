@@ -3,9 +3,11 @@ package image
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -110,12 +112,19 @@ func imagePull(e *env.Env) *cobra.Command {
 func imageLoad(e *env.Env) *cobra.Command {
 	var input string
 	cmd := &cobra.Command{
-		Use:   "load [-i FILE]",
+		Use:   "load [FILE|DIR]",
 		Short: "Load images from an OCI or docker archive, or an OCI layout directory",
-		Example: `  hull image load -i image.tar
+		Example: `  hull image load image.tar
+  hull image load -i layout/
   docker save web | hull image load`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if input != "" {
+					return errors.New("the archive is named twice, as an argument and by --input")
+				}
+				input = args[0]
+			}
 			archive := e.In
 			if input != "" && input != "-" {
 				r, err := openArchive(input)
@@ -148,7 +157,8 @@ func imageLoad(e *env.Env) *cobra.Command {
 	return cmd
 }
 
-// openArchive opens a file; a directory, which must be an OCI layout, is sent as the archive that it is when packed.
+// openArchive opens a file. A directory, which must be an OCI layout, is sent as the archive that it is when packed: what the user may
+// not read, hulld does not read for them.
 func openArchive(path string) (io.ReadCloser, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -156,6 +166,9 @@ func openArchive(path string) (io.ReadCloser, error) {
 	}
 	if !info.IsDir() {
 		return os.Open(path)
+	}
+	if _, err := os.Stat(filepath.Join(path, "oci-layout")); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no OCI layout: there is no file oci-layout in it", path)
 	}
 	return packed(path), nil
 }
