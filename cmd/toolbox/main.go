@@ -18,6 +18,7 @@ import (
 func main() {
 	name := filepath.Base(os.Args[0])
 	args := os.Args[1:]
+	early := call.DieEarly() // before anything that takes time
 	// The commands that are nothing but their start come before everything.
 	switch name {
 	case "true":
@@ -32,15 +33,15 @@ func main() {
 		}
 		name, args = args[0], args[1:]
 	}
-	os.Exit(run(name, args))
+	os.Exit(run(name, args, early))
 }
 
-func run(name string, args []string) int {
+func run(name string, args []string, early *call.Early) int {
 	a, ok := lookApplet(strings.TrimPrefix(name, "-"))
 	if !ok {
 		fmt.Fprintf(os.Stderr, "toolbox: %s: no such command\n", name)
 		return 127
 	}
-	c := &call.Call{Context: context.Background(), Name: name, Args: args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv}
+	c := &call.Call{Context: context.Background(), Name: name, Args: args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv, Early: early}
 	return a.Run(c)
 }

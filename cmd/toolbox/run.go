@@ -27,7 +27,7 @@ func sleep(c *call.Call) int {
 		}
 		total += d
 	}
-	call.DieOf(nil)
+	c.DieOf(nil)
 	if total < 0 {
 		select {}
 	}
@@ -61,7 +61,7 @@ func child(c *call.Call, cmd *exec.Cmd) int {
 		c.Fail(err)
 		return 127
 	}
-	call.DieOf(func() {
+	c.DieOf(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_, _ = cmd.Process.Wait()
 	})

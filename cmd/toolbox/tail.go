@@ -71,7 +71,7 @@ func tail(c *call.Call) int {
 		return c.Fail(fmt.Errorf("%q is no number of lines", *count))
 	}
 	if *follow {
-		call.DieOf(nil)
+		c.DieOf(nil)
 	}
 	return c.Each(fs.Args(), func(name string, r io.Reader) error {
 		if fs.NArg() > 1 {

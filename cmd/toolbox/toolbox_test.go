@@ -91,6 +91,8 @@ func TestScripts(t *testing.T) {
 		{`sleep 0.01 & wait; echo done`, "done\n", 0},
 		{`umask 077; touch m; stat -c %a m; rm m; umask`, "600\n0077\n", 0},
 		{`trap 'echo bye' EXIT; echo hi`, "hi\nbye\n", 0},
+		{`trap 'echo no' INT; trap INT; kill -INT $$; echo never`, "", -1},
+		{`trap 'echo no' INT TERM; trap 2 15; kill -TERM $$; echo never`, "", -1},
 		{`[ 1 -lt 2 ] && /bin/../` + "x" + ` 2>/dev/null; echo $?`, "127\n", 0},
 		{`printf '#!\n' > s; printf 'echo from a script $1\n' > p; chmod +x p; ./p arg; rm s p`, "from a script arg\n", 0},
 		{`date -u +%Y | grep -q '^20..$' && echo year`, "year\n", 0},
@@ -188,6 +190,37 @@ func TestSignalsToProcess1(t *testing.T) {
 				t.Errorf("wrote %q, want %q", got, c.out)
 			}
 		})
+	}
+}
+
+// TestProcess1OfAnyKind: a command that has no mind of its own about signals ends by them too when it is process 1.
+func TestProcess1OfAnyKind(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
+		cmd := process1(t, "cat")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(in, "up\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // its state is looked at
+		if code := cmd.ProcessState.ExitCode(); code != 128+int(sig) {
+			t.Errorf("%v: %v", sig, cmd.ProcessState)
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func yes(c *call.Call) int {
 	if len(c.Args) > 0 {
 		what = strings.Join(c.Args, " ")
 	}
-	call.DieOf(nil)
+	c.DieOf(nil)
 	w := bufio.NewWriterSize(c.Out, 32<<10)
 	for {
 		if _, err := fmt.Fprintln(w, what); err != nil {

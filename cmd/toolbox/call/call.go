@@ -24,6 +24,8 @@ type Call struct {
 	Err  io.Writer
 	Dir  string // "" is the process's own
 	Env  func(string) (string, bool)
+
+	Early *Early // what a command stops that has signals do something else; nil within the shell's process
 }
 
 // Applet is a command. What it returns is its exit code.

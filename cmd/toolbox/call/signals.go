@@ -9,8 +9,32 @@ import (
 	"syscall"
 )
 
+// Early ends process 1 at a signal from its first moment on, until somebody has said what else a signal shall do. To others than
+// process 1 the kernel does that.
+type Early struct{ came chan os.Signal }
+
+// DieEarly begins that. It is nil where the kernel does it.
+func DieEarly() *Early {
+	if os.Getpid() != 1 {
+		return nil
+	}
+	e := &Early{came: make(chan os.Signal, 1)}
+	signal.Notify(e.came, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
+	go func() {
+		Die((<-e.came).(syscall.Signal))
+	}()
+	return e
+}
+
+// Stop ends it, after somebody else has begun: a signal in between has either.
+func (e *Early) Stop() {
+	if e != nil {
+		signal.Stop(e.came)
+	}
+}
+
 // DieOf makes SIGTERM, SIGINT and SIGHUP end the process at once, after fn, also when it is process 1.
-func DieOf(fn func()) {
+func (c *Call) DieOf(fn func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	go func() {
@@ -20,6 +44,7 @@ func DieOf(fn func()) {
 		}
 		Die(sig)
 	}()
+	c.Early.Stop()
 }
 
 // Die ends the process as if sig had killed it. Process 1 cannot be killed from inside: it exits with the code that a shell

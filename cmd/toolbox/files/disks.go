@@ -179,7 +179,7 @@ func Dd(c *call.Call) int {
 			return c.Fail(err)
 		}
 	}
-	call.DieOf(nil)
+	c.DieOf(nil)
 	if count >= 0 {
 		in = io.LimitReader(in, bs*count)
 	}

@@ -46,12 +46,13 @@ func newJobs(find Find) *jobs {
 }
 
 // watch begins to handle signals. On a terminal, Ctrl-C is for the process that runs, and the shell lives on.
-func (j *jobs) watch(interactive bool) {
+func (j *jobs) watch(early *call.Early, interactive bool) {
 	ch := make(chan os.Signal, 8)
 	signal.Notify(ch, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	if !interactive {
 		signal.Notify(ch, syscall.SIGINT, syscall.SIGQUIT)
 	}
+	early.Stop()
 	go func() {
 		for s := range ch {
 			j.signalled(s.(syscall.Signal))
@@ -157,6 +158,12 @@ const inside = "toolbox/"
 
 // trap remembers actions for signals and leaves the others (EXIT, ERR) to the interpreter.
 func (j *jobs) trap(args []string) []string {
+	if len(args) > 1 {
+		_, err := strconv.Atoi(args[1])
+		if n, ok := call.SignalNumber(args[1]); ok && n > 0 && (len(args) == 2 || err == nil) {
+			args = append([]string{"trap", "-"}, args[1:]...) // no action at all: as at the beginning
+		}
+	}
 	if len(args) < 3 {
 		return args
 	}

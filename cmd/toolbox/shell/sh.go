@@ -43,10 +43,10 @@ func Run(c *call.Call, find Find) int {
 	}
 	switch {
 	case command != nil:
-		jobs.watch(false)
+		jobs.watch(c.Early, false)
 		return jobs.last(c, runner, runScript(c, runner, strings.NewReader(*command), name))
 	case len(rest) > 0:
-		jobs.watch(false)
+		jobs.watch(c.Early, false)
 		f, err := os.Open(name)
 		if err != nil {
 			fmt.Fprintf(c.Err, "sh: %v\n", err)
@@ -55,10 +55,10 @@ func Run(c *call.Call, find Find) int {
 		defer f.Close() //nolint:errcheck // opened for reading
 		return jobs.last(c, runner, runScript(c, runner, f, name))
 	case term.IsTerminal(int(os.Stdin.Fd())):
-		jobs.watch(true)
+		jobs.watch(nil, true)
 		return converse(c, runner)
 	}
-	jobs.watch(false)
+	jobs.watch(c.Early, false)
 	return jobs.last(c, runner, runLines(c, runner))
 }
 
@@ -129,6 +129,7 @@ func runLines(c *call.Call, r *interp.Runner) int {
 func converse(c *call.Call, r *interp.Runner) int {
 	interrupt := make(chan os.Signal, 1)
 	signal.Notify(interrupt, syscall.SIGINT, syscall.SIGQUIT)
+	c.Early.Stop()
 	go func() {
 		for range interrupt {
 			fmt.Fprintln(c.Out) // the terminal has thrown the line away

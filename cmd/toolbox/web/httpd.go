@@ -36,7 +36,7 @@ func Httpd(c *call.Call) int {
 	if fs.Parse(call.Split(c.Args, "fv")) != nil || fs.NArg() > 0 {
 		return c.Usage("[-f] [-v] [-p [ADDRESS:]PORT] [-h DIR]")
 	}
-	call.DieOf(nil)
+	c.DieOf(nil)
 	addr := *port
 	if !strings.Contains(addr, ":") {
 		addr = ":" + addr

@@ -21,7 +21,7 @@ func Nc(c *call.Call) int {
 	if fs.Parse(call.Split(c.Args, "luzkvn")) != nil {
 		return 2
 	}
-	call.DieOf(nil)
+	c.DieOf(nil)
 	network := "tcp"
 	if *udp {
 		network = "udp"

@@ -37,7 +37,7 @@ func Wget(c *call.Call) int {
 	if fs.Parse(wgetArgs(c.Args)) != nil || fs.NArg() != 1 {
 		return c.Usage("[-qS] [-O FILE] [-T SECONDS] [--spider] [--header HEADER] [--post-data DATA] URL")
 	}
-	call.DieOf(nil)
+	c.DieOf(nil)
 	if *seconds > 0 {
 		o.deadline = time.Now().Add(time.Duration(*seconds * float64(time.Second)))
 	}
