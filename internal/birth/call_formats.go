@@ -93,7 +93,6 @@ var formatTable = map[linux.Syscall][]format{
 	linux.SysSeccomp:         {seccompOperations, seccompFlags},
 	linux.SysSendmsg:         {nil, nil, messageFlags},
 	linux.SysSendto:          {nil, nil, nil, messageFlags},
-	linux.SysSetMempolicy:    {enumFlags(0xff, memPolicies, memPolicyFlags)},
 	linux.SysSetns:           {nil, cloneFlags},
 	linux.SysSetresgid:       {id, id, id},
 	linux.SysSetresuid:       {id, id, id},

@@ -154,38 +154,6 @@ func ioprio(v uint64) string {
 	return class(v>>13) + ":" + decimal(v&(1<<13-1))
 }
 
-var schedPolicy = enum(
-	named{unix.SCHED_NORMAL, "SCHED_OTHER"},
-	named{unix.SCHED_FIFO, "SCHED_FIFO"},
-	named{unix.SCHED_RR, "SCHED_RR"},
-	named{unix.SCHED_BATCH, "SCHED_BATCH"},
-	named{unix.SCHED_IDLE, "SCHED_IDLE"},
-	named{unix.SCHED_DEADLINE, "SCHED_DEADLINE"},
-	named{unix.SCHED_EXT, "SCHED_EXT"},
-)
-var schedFlags = flags(
-	named{unix.SCHED_FLAG_RESET_ON_FORK, "SCHED_FLAG_RESET_ON_FORK"},
-	named{unix.SCHED_FLAG_RECLAIM, "SCHED_FLAG_RECLAIM"},
-	named{unix.SCHED_FLAG_DL_OVERRUN, "SCHED_FLAG_DL_OVERRUN"},
-	named{unix.SCHED_FLAG_KEEP_POLICY, "SCHED_FLAG_KEEP_POLICY"},
-	named{unix.SCHED_FLAG_KEEP_PARAMS, "SCHED_FLAG_KEEP_PARAMS"},
-	named{unix.SCHED_FLAG_UTIL_CLAMP_MIN, "SCHED_FLAG_UTIL_CLAMP_MIN"},
-	named{unix.SCHED_FLAG_UTIL_CLAMP_MAX, "SCHED_FLAG_UTIL_CLAMP_MAX"},
-)
-var memPolicies = enum(
-	named{unix.MPOL_DEFAULT, "MPOL_DEFAULT"},
-	named{unix.MPOL_PREFERRED, "MPOL_PREFERRED"},
-	named{unix.MPOL_BIND, "MPOL_BIND"},
-	named{unix.MPOL_INTERLEAVE, "MPOL_INTERLEAVE"},
-	named{unix.MPOL_LOCAL, "MPOL_LOCAL"},
-	named{unix.MPOL_PREFERRED_MANY, "MPOL_PREFERRED_MANY"},
-	named{unix.MPOL_WEIGHTED_INTERLEAVE, "MPOL_WEIGHTED_INTERLEAVE"},
-)
-var memPolicyFlags = flags(
-	named{unix.MPOL_F_NUMA_BALANCING, "MPOL_F_NUMA_BALANCING"},
-	named{unix.MPOL_F_RELATIVE_NODES, "MPOL_F_RELATIVE_NODES"},
-	named{unix.MPOL_F_STATIC_NODES, "MPOL_F_STATIC_NODES"},
-)
 var closeRangeFlags = flags(
 	named{unix.CLOSE_RANGE_UNSHARE, "CLOSE_RANGE_UNSHARE"},
 	named{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"},

@@ -46,8 +46,6 @@ func everything() *Program {
 	p.Call("limit open files", linux.SysPrlimit64, Value(0), Value(unix.RLIMIT_NOFILE), Rlimit(1024, unix.RLIM_INFINITY), Value(0)).Allow(unix.EPERM)
 	p.Call("personality", linux.SysPersonality, Value(0x0040000))
 	p.Call("I/O priority", linux.SysIoprioSet, Value(1), Value(0), Value(2<<13|4))
-	p.Call("scheduler", linux.SysSchedSetattr, Value(0), SchedAttr(unix.SCHED_BATCH, unix.SCHED_FLAG_RESET_ON_FORK, -5, 0, 0, 0, 0), Value(0))
-	p.Call("memory policy", linux.SysSetMempolicy, Value(unix.MPOL_BIND|unix.MPOL_F_STATIC_NODES), Words(1), Value(64))
 	p.Call("session keyring", linux.SysKeyctl, Value(unix.KEYCTL_JOIN_SESSION_KEYRING), String("_ses.x"))
 	p.Call("umask", linux.SysUmask, Value(0o22))
 

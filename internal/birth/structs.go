@@ -141,29 +141,6 @@ func Groups(gids []uint32) Arg {
 	return &structure{fields, strings.ReplaceAll(fmt.Sprint(gids), " ", ", ")}
 }
 
-// Words is the address of 64-bit words: a set of processors or of memory nodes.
-func Words(words ...uint64) Arg {
-	var fields []field
-	for _, w := range words {
-		fields = append(fields, field{"", 8, number(w), nil})
-	}
-	return &structure{fields, fmt.Sprintf("%#x", words)}
-}
-
-// SchedAttr is a struct sched_attr of its first version, 48 bytes, for sched_setattr.
-func SchedAttr(policy uint32, flags uint64, nice int32, priority uint32, runtime, deadline, period uint64) Arg {
-	return &structure{fields: []field{
-		{"", 4, number(48), nil},
-		{"policy", 4, number(policy), schedPolicy},
-		{"flags", 8, number(flags), schedFlags},
-		{"nice", 4, number(uint32(nice)), signed32},
-		{"priority", 4, number(priority), nil},
-		{"runtime", 8, number(runtime), nil},
-		{"deadline", 8, number(deadline), nil},
-		{"period", 8, number(period), nil},
-	}}
-}
-
 // Message is a struct msghdr for sendmsg: bytes, and descriptors that go with them as SCM_RIGHTS.
 func Message(payload Arg, length int, fds ...Arg) Arg {
 	iov := &structure{fields: []field{{"", 8, payload, nil}, {"", 8, number(length), nil}}}
