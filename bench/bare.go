@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -103,8 +104,8 @@ func (g *ground) spec(c oci.Config) (*oci.Spec, error) {
 // container is one that runs.
 type container struct {
 	process *starter.Process
-	group   *cgroup.Group
-	dir     string // of the overlay
+	group   func() (*cgroup.Group, error) // waits until it is there
+	dir     string                        // of the overlay
 }
 
 // start makes a container's cgroup, its root, and its process.
@@ -122,26 +123,15 @@ func (g *ground) start(ctx context.Context, name string, spec *oci.Spec) (_ *con
 		}
 	}
 	lap("directories of the overlay")
-	if c.group, err = g.tree.Create(name, cgroup.Resources{}); err != nil {
-		return nil, err
-	}
-	join, err := c.group.Join()
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		for _, f := range join {
-			_ = f.Close()
-		}
-	}()
-	lap("cgroup")
+	c.group = sync.OnceValues(func() (*cgroup.Group, error) { return g.tree.Create(name, cgroup.Resources{}) })
+	go c.group() // beside the rest, as in the runtime
 	rootfs, err := linux.Overlay(linux.OverlayOptions{Lower: g.layers, Upper: upper, Work: work, Volatile: true})
 	if err != nil {
 		return nil, err
 	}
 	lap("overlay")
 	defer func() { _ = rootfs.Close() }()
-	c.process, err = g.native.Start(ctx, starter.Request{Key: filepath.Base(name), Spec: spec, Rootfs: rootfs, Cgroups: join, Bundle: c.dir})
+	c.process, err = g.native.Start(ctx, starter.Request{Key: filepath.Base(name), Spec: spec, Rootfs: rootfs, Cgroups: c.join, Bundle: c.dir})
 	lap("clone to execve")
 	return c, err
 }
@@ -153,7 +143,20 @@ func (c *container) end(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(c.group.Remove(ctx), os.RemoveAll(c.dir))
+	group, err := c.group()
+	if err == nil {
+		err = group.Remove(ctx)
+	}
+	return errors.Join(err, os.RemoveAll(c.dir))
+}
+
+// join opens the cgroup's files once it is there.
+func (c *container) join() ([]*os.File, error) {
+	group, err := c.group()
+	if err != nil {
+		return nil, err
+	}
+	return group.Join()
 }
 
 func reap(p *starter.Process) error {

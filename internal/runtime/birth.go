@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/containerd/errdefs"
 
@@ -14,7 +13,7 @@ import (
 // lister is a starter that can tell what it made a process by; an OCI program keeps that to itself.
 type lister interface {
 	Listing(spec *oci.Spec, facts starter.Facts, cgroups int) (string, error)
-	InfraListing(r starter.InfraRequest) (string, error)
+	InfraListing(r starter.InfraRequest, cgroups int) (string, error)
 }
 
 // Birth is the listing of system calls by which a container's process, or with a sandbox's ID its infra process, was made.
@@ -25,7 +24,7 @@ func (r *Runtime) Birth(ctx context.Context, id string) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("the birth of %s: %w", s, errdefs.ErrNotImplemented)
 		}
-		return l.InfraListing(s.infraRequest(make([]*os.File, joins)))
+		return l.InfraListing(s.infraRequest(), joins)
 	}
 	c, err := r.all.container(id)
 	if err != nil {

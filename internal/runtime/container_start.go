@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
@@ -68,7 +70,7 @@ type containerStart struct {
 	back    undo.Stack
 	starter starter.Starter
 	ready   *prepared
-	cgroups []*os.File // in which the process writes 0
+	group   func() (*cgroup.Group, error) // waits until it is there
 	io      stdio
 	leave   func() error
 	givenUp bool // leave was refused
@@ -160,23 +162,32 @@ func (s *containerStart) closeTheirs() {
 			_ = f.Close()
 		}
 	}
-	streams.CloseAll(s.cgroups)
 }
 
+// cgroup begins to make the container's, beside the process that joins it.
 func (s *containerStart) cgroup(context.Context) error {
 	c := s.c
-	remove := func(ctx context.Context) error { return c.group().Remove(ctx) }
+	res := spec.CgroupResources(c.config().Resources)
+	res.Devices = spec.CgroupRules(oci.RulesOf(s.ready.spec))
+	s.group = sync.OnceValues(func() (*cgroup.Group, error) { return s.r.cfg.Cgroups.Create(c.cgroup(), res) })
+	remove := func(ctx context.Context) error {
+		_, _ = s.group() // whatever came of it
+		return c.group().Remove(ctx)
+	}
 	if err := s.back.Push(fpStartCgroup, "remove the cgroup", remove); err != nil {
 		return err
 	}
-	res := spec.CgroupResources(c.config().Resources)
-	res.Devices = spec.CgroupRules(oci.RulesOf(s.ready.spec))
-	group, err := s.r.cfg.Cgroups.Create(c.cgroup(), res)
+	go s.group()
+	return nil
+}
+
+// join opens the cgroup's files once it is there.
+func (s *containerStart) join() ([]*os.File, error) {
+	group, err := s.group()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.cgroups, err = group.Join()
-	return err
+	return group.Join()
 }
 
 // pipes makes the container's stdio and has the keeper hold our ends of it, before there is a process: first the
@@ -231,7 +242,7 @@ func (s *containerStart) process(ctx context.Context) error {
 	}
 	p, err := s.starter.Start(ctx, starter.Request{
 		Key: c.id, Spec: s.ready.spec, Rootfs: s.ready.rootfs, Sources: s.ready.sources,
-		Stdin: s.io.stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.cgroups, Bundle: s.r.dirs.Container(c.id),
+		Stdin: s.io.stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.join, Bundle: s.r.dirs.Container(c.id),
 		Witness: s.io.witness, Born: s.born, Ready: s.running,
 		Console: func(master *os.File) error { return s.keepTerminal(ctx, master) },
 	})

@@ -110,17 +110,12 @@ func (e *execution) start(ctx context.Context, spec *oci.Spec, process *oci.Proc
 	if err != nil {
 		return nil, err
 	}
-	join, err := e.c.group().Join()
-	if err != nil {
-		return nil, err
-	}
-	defer streams.CloseAll(join)
 	if err := e.r.cfg.Keeper.Register(ctx, e.key, nil); err != nil {
 		return nil, err
 	}
 	return maker.Exec(ctx, starter.ExecRequest{
 		Key: e.key, Container: e.c.id, PID: e.pid, PIDFD: e.target, Spec: spec, Process: process,
-		Stdin: pipes.Theirs[0], Stdout: pipes.Theirs[1], Stderr: pipes.Theirs[2], Cgroups: join, Bundle: e.r.dirs.Container(e.c.id),
+		Stdin: pipes.Theirs[0], Stdout: pipes.Theirs[1], Stderr: pipes.Theirs[2], Cgroups: e.c.group().Join, Bundle: e.r.dirs.Container(e.c.id),
 		Born: func(pid int) error { return e.r.cfg.Keeper.Born(e.key, pid) },
 	})
 }

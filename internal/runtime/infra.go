@@ -23,13 +23,12 @@ const infraOOMScore = -998
 // infraName is the infra process' argv[0], by which it is found also when no keeper knows it.
 func (s *sandbox) infraName() string { return leftover.InfraName(s.r.cfg.Instance, s.id) }
 
-func (s *sandbox) infraRequest(join []*os.File) starter.InfraRequest {
+func (s *sandbox) infraRequest() starter.InfraRequest {
 	cfg := s.config()
 	return starter.InfraRequest{
 		Key: s.key(), Name: s.infraName(), Hostname: cfg.KernelName(), Sysctls: cfg.Sysctls,
 		NewNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
-		Cgroups: join, OOMScoreAdj: infraOOMScore,
-		Born: func(pid int) error { return s.r.cfg.Keeper.Born(s.key(), pid) },
+		OOMScoreAdj: infraOOMScore,
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
 
+	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/runtime/namefiles"
@@ -15,7 +17,6 @@ import (
 	"github.com/hull-pods/hull/internal/runtime/shm"
 	"github.com/hull-pods/hull/internal/runtime/spec"
 	"github.com/hull-pods/hull/internal/runtime/stopwatch"
-	"github.com/hull-pods/hull/internal/runtime/streams"
 	"github.com/hull-pods/hull/internal/undo"
 )
 
@@ -52,9 +53,10 @@ func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (SandboxSta
 
 // sandboxMaking is one attempt to make a sandbox.
 type sandboxMaking struct {
-	s    *sandbox
-	r    *Runtime
-	back undo.Stack
+	s     *sandbox
+	r     *Runtime
+	back  undo.Stack
+	group func() (*cgroup.Group, error) // waits until it is there
 }
 
 func (m *sandboxMaking) run(ctx context.Context) (err error) {
@@ -64,8 +66,8 @@ func (m *sandboxMaking) run(ctx context.Context) (err error) {
 		name string
 		make func(context.Context) error
 	}{
-		{"record", m.record}, {"cgroup", m.cgroup}, {"shm", m.shm}, {"infra process", m.infra},
-		{"network", m.network}, {"name files", m.nameFiles}, {"ready", m.ready},
+		{"record", m.record}, {"cgroup", m.cgroup}, {"shm", m.shm}, {"infra process and network", m.infra},
+		{"host's ports", m.hostPorts}, {"name files", m.nameFiles}, {"ready", m.ready},
 	} {
 		if err := step.make(ctx); err != nil {
 			return err
@@ -87,13 +89,21 @@ func (m *sandboxMaking) record(context.Context) error {
 	return s.update(func(*record.Sandbox) {})
 }
 
+// cgroup begins to make the Pod's, beside the infra process that joins it.
 func (m *sandboxMaking) cgroup(context.Context) error {
-	if err := m.back.Push(fpSandboxCgroup, "remove the Pod's cgroup", m.s.removeCgroup); err != nil {
+	cfg := m.s.config()
+	m.group = sync.OnceValues(func() (*cgroup.Group, error) {
+		return m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
+	})
+	remove := func(ctx context.Context) error {
+		_, _ = m.group() // whatever came of it
+		return m.s.removeCgroup(ctx)
+	}
+	if err := m.back.Push(fpSandboxCgroup, "remove the Pod's cgroup", remove); err != nil {
 		return err
 	}
-	cfg := m.s.config()
-	_, err := m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
-	return err
+	go m.group()
+	return nil
 }
 
 func (m *sandboxMaking) shm(context.Context) error {
@@ -107,7 +117,7 @@ func (m *sandboxMaking) shm(context.Context) error {
 	return shm.Mount(dir)
 }
 
-// infra starts the infra process, which the keeper knows before it is anything.
+// infra starts the infra process, which the keeper knows before it is anything, and sets its network up meanwhile.
 func (m *sandboxMaking) infra(ctx context.Context) error {
 	s, key := m.s, m.s.key()
 	forget := func(ctx context.Context) error { return m.r.cfg.Keeper.Forget(ctx, key) }
@@ -117,20 +127,38 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	if err := m.r.cfg.Keeper.Register(ctx, key, nil); err != nil {
 		return err
 	}
-	join, err := s.group().JoinInfra()
-	if err != nil {
-		return err
-	}
-	defer streams.CloseAll(join)
 	if err := m.back.Push(fpSandboxInfra, "kill the infra container", m.killInfra); err != nil {
 		return err
 	}
-	p, err := m.r.native().Infra(ctx, s.infraRequest(join))
+	request := s.infraRequest()
+	request.Born = func(pid int) error { return m.r.cfg.Keeper.Born(key, pid) }
+	var aside error // of what is done meanwhile: it says what it is about by itself
+	request.Cgroups = func() (files []*os.File, err error) {
+		files, aside = m.joinInfra()
+		return files, aside
+	}
+	request.Network = func(ns *os.File) error {
+		aside = m.network(ctx, ns)
+		return aside
+	}
+	p, err := m.r.native().Infra(ctx, request)
+	if aside != nil {
+		return aside
+	}
 	if err != nil {
 		return fmt.Errorf("start the infra container: %w", err)
 	}
 	s.hold(p.PIDFD, p.PID)
 	return nil
+}
+
+// joinInfra opens the files of the Pod's cgroup once it is there.
+func (m *sandboxMaking) joinInfra() ([]*os.File, error) {
+	group, err := m.group()
+	if err != nil {
+		return nil, err
+	}
+	return group.JoinInfra()
 }
 
 // killInfra ends the infra process if it ever started.
@@ -141,22 +169,9 @@ func (m *sandboxMaking) killInfra(ctx context.Context) error {
 	return m.s.kill(ctx)
 }
 
-func (m *sandboxMaking) network(ctx context.Context) error {
-	s, cfg := m.s, m.s.config()
-	detach := func(ctx context.Context) error { return m.r.cfg.Network.Detach(ctx, s.id) }
-	if err := m.back.Push(fpSandboxNetwork, "detach the network", detach); err != nil {
-		return err
-	}
-	request := network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports}
-	if cfg.HostNetwork {
-		return m.r.cfg.Network.ClaimPorts(ctx, request)
-	}
-	ns, err := os.Open(s.namespace("net"))
+func (m *sandboxMaking) network(ctx context.Context, ns *os.File) error {
+	request, err := m.claim()
 	if err != nil {
-		return fmt.Errorf("open the network namespace: %w", err)
-	}
-	defer func() { _ = ns.Close() }()
-	if err := s.alive(); err != nil {
 		return err
 	}
 	request.Netns = ns
@@ -164,10 +179,31 @@ func (m *sandboxMaking) network(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s := m.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rec.Status.IPs, s.rec.Status.Interface, s.rec.Status.HostVeth = res.IPs, res.Interface, res.HostInterface
 	return nil
+}
+
+// hostPorts claims those of a Pod in the host's network.
+func (m *sandboxMaking) hostPorts(ctx context.Context) error {
+	if !m.s.config().HostNetwork {
+		return nil
+	}
+	request, err := m.claim()
+	if err != nil {
+		return err
+	}
+	return m.r.cfg.Network.ClaimPorts(ctx, request)
+}
+
+// claim is what the sandbox asks of the network, which from now on has something to take back.
+func (m *sandboxMaking) claim() (network.Request, error) {
+	s, cfg := m.s, m.s.config()
+	detach := func(ctx context.Context) error { return m.r.cfg.Network.Detach(ctx, s.id) }
+	err := m.back.Push(fpSandboxNetwork, "detach the network", detach)
+	return network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports}, err
 }
 
 // nameFiles live in the sandbox's directory, whose undo removes them.

@@ -43,7 +43,7 @@ func TestCgroups(t *testing.T) {
 	n := newNative(t)
 	name, files := ownCgroup(t, n)
 	s := spec(t, oci.Config{Args: []string{"sleep", "1000"}})
-	r := starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t)), Cgroups: files}
+	r := starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t)), Cgroups: opened(files)}
 	p := running(t, n, r)
 	checkCgroups(t, p.PID, name)
 	script := `for h in /sys/fs/cgroup/*; do test -d $h && grep -qx 1 $h/cgroup.procs || echo "not in $h"; done
@@ -54,7 +54,7 @@ func TestCgroups(t *testing.T) {
 	must(t, err)
 	stdin, release, err := os.Pipe() // the process stays until it is looked at
 	must(t, err)
-	e, err := n.Exec(withTimeout(t), starter.ExecRequest{Key: "e", Container: "c", PID: p.PID, PIDFD: p.PIDFD, Spec: s, Process: process, Stdin: stdin, Stdout: write, Stderr: write, Cgroups: files})
+	e, err := n.Exec(withTimeout(t), starter.ExecRequest{Key: "e", Container: "c", PID: p.PID, PIDFD: p.PIDFD, Spec: s, Process: process, Stdin: stdin, Stdout: write, Stderr: write, Cgroups: opened(files)})
 	must(t, err)
 	checkCgroups(t, e.PID, name)
 	must(t, errors.Join(write.Close(), stdin.Close(), release.Close()))
@@ -76,5 +76,20 @@ func checkCgroups(t *testing.T, pid int, name string) {
 		if !strings.HasPrefix(line, "0::") && !strings.HasSuffix(line, ":/"+name) {
 			t.Errorf("process %d is in %s", pid, line)
 		}
+	}
+}
+
+// opened opens files anew, as the starter closes them.
+func opened(files []*os.File) starter.Cgroups {
+	return func() ([]*os.File, error) {
+		var again []*os.File
+		for _, f := range files {
+			g, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
+			if err != nil {
+				return again, err
+			}
+			again = append(again, g)
+		}
+		return again, nil
 	}
 }

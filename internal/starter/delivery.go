@@ -46,10 +46,12 @@ type delivery struct {
 	what    string
 	files   map[string]*os.File // by the names of the program's descriptors
 	ours    []*os.File          // those to close in the end
+	joined  []*os.File          // the cgroups' files
 	cloning chan cloneResult
 	console *os.File
 	born    func(int) error
 	ready   func() error
+	aside   func(*cloned) error // done while the process is at its program
 	kept    func(*os.File) error
 	hooks   *hookRun
 	running bool
@@ -78,10 +80,17 @@ func (d *delivery) keep(name string, f *os.File) {
 	d.ours = append(d.ours, f)
 }
 
-func (d *delivery) addAll(cgroups []*os.File) {
-	for i, f := range cgroups {
-		d.add(compile.FDCgroup(i), f)
+// join opens the cgroups, unless it has before.
+func (d *delivery) join(open Cgroups) error {
+	if open == nil || d.joined != nil {
+		return nil
 	}
+	files, err := open()
+	for i, f := range files {
+		d.keep(compile.FDCgroup(i), f)
+	}
+	d.joined = files
+	return err
 }
 
 // end lets go of everything, and says in the error what it is about, unless the caller does.
@@ -176,6 +185,11 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 	}
 	if err := birth.Send(c.conn, image, fds); err != nil {
 		return nil, err
+	}
+	if d.aside != nil {
+		if err := d.aside(c); err != nil {
+			return nil, err
+		}
 	}
 	if d.ready != nil && !d.hooks.any() {
 		// The word is there before the process comes to wait for it: what is recorded costs the start nothing. Should

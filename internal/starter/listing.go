@@ -21,8 +21,8 @@ func (n *Native) Listing(spec *oci.Spec, facts Facts, cgroups int) (string, erro
 }
 
 // InfraListing is the birth of a sandbox's infra process as text. Of the request, what is compiled must be as it was.
-func (n *Native) InfraListing(r InfraRequest) (string, error) {
-	b, err := n.compileInfra(r)
+func (n *Native) InfraListing(r InfraRequest, cgroups int) (string, error) {
+	b, err := n.compileInfra(r, cgroups)
 	if err != nil {
 		return "", err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -178,7 +179,7 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 		return nil, err
 	}
 	facts.Wait = r.Ready != nil
-	b, err := compile.Container(r.Spec, facts, len(r.Cgroups))
+	b, err := compile.Container(r.Spec, facts, len(d.joined))
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +212,7 @@ func (n *Native) Exec(ctx context.Context, r ExecRequest) (_ *Process, err error
 	if err != nil {
 		return nil, err
 	}
-	b, err := compile.Exec(r.Spec, r.Process, facts, len(r.Cgroups))
+	b, err := compile.Exec(r.Spec, r.Process, facts, len(d.joined))
 	if err != nil {
 		return nil, err
 	}
@@ -231,19 +232,39 @@ func (n *Native) Infra(ctx context.Context, r InfraRequest) (_ *Process, err err
 		t = visible
 	}
 	d.clone(t, order{name: r.Name, flags: infraFlags(r), uidMappings: r.UIDMappings, gidMappings: r.GIDMappings})
-	d.addAll(r.Cgroups)
-	b, err := n.compileInfra(r)
+	if err := d.join(r.Cgroups); err != nil {
+		return nil, err
+	}
+	b, err := n.compileInfra(r, len(d.joined))
 	if err != nil {
 		return nil, err
 	}
 	d.born = r.Born
+	if r.NewNet && r.Network != nil {
+		d.aside = func(c *cloned) error { return n.lendNetwork(c, r.Network) }
+	}
 	return d.run(ctx, b, &oci.Process{OOMScoreAdj: &r.OOMScoreAdj})
 }
 
-func (n *Native) compileInfra(r InfraRequest) (*compile.Birth, error) {
+// lendNetwork opens the network namespace of a process that was just cloned, and is no other's: its descriptor says so.
+func (n *Native) lendNetwork(c *cloned, to func(*os.File) error) error {
+	name := strconv.Itoa(c.pid) + "/ns/net"
+	fd, err := unix.Openat(int(n.proc.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the network namespace: %w", err)
+	}
+	ns := os.NewFile(uintptr(fd), "/proc/"+name)
+	defer func() { _ = ns.Close() }()
+	if err := linux.PidfdSignal(c.pidfd, 0); err != nil {
+		return fmt.Errorf("open the network namespace of a process that has ended: %w", err)
+	}
+	return to(ns)
+}
+
+func (n *Native) compileInfra(r InfraRequest, cgroups int) (*compile.Birth, error) {
 	return compile.Infra(compile.Sandbox{
 		Flags: infraFlags(r), Hostname: r.Hostname, Sysctls: r.Sysctls, UIDMappings: r.UIDMappings, GIDMappings: r.GIDMappings,
-	}, Facts{LastCap: n.lastCap, Filter: n.infra}, len(r.Cgroups))
+	}, Facts{LastCap: n.lastCap, Filter: n.infra}, cgroups)
 }
 
 func infraFlags(r InfraRequest) uintptr {

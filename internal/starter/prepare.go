@@ -26,7 +26,6 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 			return f, err
 		}
 	}
-	d.addAll(r.Cgroups)
 	if r.Witness != nil {
 		f.Witness = true
 		d.add(compile.FDWitness, r.Witness)
@@ -57,7 +56,10 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 			}
 		}
 		if m.Type == "cgroup" && !o.Bind {
-			if f.Cgroups, err = n.ownCgroups(d, r.Cgroups); err != nil {
+			if err = d.join(r.Cgroups); err != nil {
+				return f, err
+			}
+			if f.Cgroups, err = n.ownCgroups(d); err != nil {
 				return f, err
 			}
 		}
@@ -70,7 +72,10 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 		}
 		covered = append(covered, at)
 	}
-	return f, d.rest(r, ns, owner, covered)
+	if err := d.rest(r, ns, owner, covered); err != nil {
+		return f, err
+	}
+	return f, d.join(r.Cgroups)
 }
 
 // rest prepares what comes after the mounts: device nodes for user namespaces, masks, the working directory.
@@ -342,10 +347,10 @@ func (n *Native) hierarchies() ([]hierarchy, error) {
 }
 
 // ownCgroups makes detached mounts of the container's own cgroups, which are where its cgroup files are.
-func (n *Native) ownCgroups(d *delivery, files []*os.File) ([]compile.Hierarchy, error) {
+func (n *Native) ownCgroups(d *delivery) ([]compile.Hierarchy, error) {
 	var all []compile.Hierarchy
 	for _, h := range n.cgroups {
-		for _, f := range files {
+		for _, f := range d.joined {
 			dir := filepath.Dir(f.Name())
 			if !compile.Under(dir, h.mountpoint) {
 				continue

@@ -18,7 +18,6 @@ func (n *Native) prepareExec(d *delivery, r ExecRequest) (compile.Facts, error) 
 		return f, invalid("exec without a spec or a process")
 	}
 	d.add(compile.FDContainer, r.PIDFD)
-	d.addAll(r.Cgroups)
 	var err error
 	if !r.Process.Terminal {
 		user := hostID(r.Spec.Linux.UIDMappings, r.Process.User.UID)
@@ -30,9 +29,11 @@ func (n *Native) prepareExec(d *delivery, r ExecRequest) (compile.Facts, error) 
 		return f, err
 	}
 	if r.Process.Terminal {
-		err = n.execTerminal(d, r)
+		if err = n.execTerminal(d, r); err != nil {
+			return f, err
+		}
 	}
-	return f, err
+	return f, d.join(r.Cgroups)
 }
 
 // execTerminal makes a terminal in the container's own devpts, so that the process finds it by name. The container may have

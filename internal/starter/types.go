@@ -27,6 +27,10 @@ type Starter interface {
 	Delete(ctx context.Context, id, bundle string) error
 }
 
+// Cgroups opens the tasks or cgroup.procs files in which a process writes 0. It is called once, while the process is already
+// being cloned, and may take its time: the cgroups need not be there before. The files are the starter's. nil is none.
+type Cgroups func() ([]*os.File, error)
+
 // Request asks for a container's first process.
 type Request struct {
 	Key    string    // the container's ID, for hooks and OCI programs
@@ -37,9 +41,9 @@ type Request struct {
 	// Source of such a mount is not looked at.
 	Sources map[string]*os.File
 
-	Stdin, Stdout, Stderr *os.File   // the container's ends; nil is /dev/null. Not looked at when Spec.Process.Terminal
-	Cgroups               []*os.File // opened tasks or cgroup.procs files, in which the process writes 0
-	Bundle                string     // a directory of the caller's for an OCI program, and for hooks: kept until Delete
+	Stdin, Stdout, Stderr *os.File // the container's ends; nil is /dev/null. Not looked at when Spec.Process.Terminal
+	Cgroups               Cgroups
+	Bundle                string // a directory of the caller's for an OCI program, and for hooks: kept until Delete
 
 	// Witness is the writing end of a pipe, or nil. A byte is written to it when nothing is left to do but the execve, and
 	// it is closed by that, or by the process' end: whoever recovers a start that was cut off can wait for what becomes of
@@ -69,7 +73,7 @@ type ExecRequest struct {
 	Process   *oci.Process // arguments, environment, user, capabilities, terminal
 
 	Stdin, Stdout, Stderr *os.File
-	Cgroups               []*os.File
+	Cgroups               Cgroups
 	Bundle                string
 	Born                  func(pid int) error
 }
@@ -84,9 +88,12 @@ type InfraRequest struct {
 	NewNet, NewIPC, NewUTS, NewPID bool
 	UIDMappings, GIDMappings       []oci.LinuxIDMapping // given: a new user namespace owns the others
 
-	Cgroups     []*os.File
+	Cgroups     Cgroups
 	OOMScoreAdj int
 	Born        func(pid int) error
+	// Network, if given, is called with a new network namespace, NewNet's, while the process still prepares itself. The
+	// file is the starter's.
+	Network func(ns *os.File) error
 }
 
 // Facts is what a compilation takes from the host.

@@ -82,7 +82,12 @@ func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Proc
 			err = errors.Join(err, p.Delete(context.WithoutCancel(ctx), r.Key, r.Bundle))
 		}
 	}()
-	made, err := p.create(ctx, r)
+	cgroups, err := opened(r.Cgroups)
+	if err != nil {
+		return nil, err
+	}
+	defer closeFiles(cgroups)
+	made, err := p.create(ctx, r, cgroups)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +110,7 @@ func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Proc
 	return made, nil
 }
 
-func (p *Program) create(ctx context.Context, r starter.Request) (*starter.Process, error) {
+func (p *Program) create(ctx context.Context, r starter.Request, cgroups []*os.File) (*starter.Process, error) {
 	pidFile := filepath.Join(r.Bundle, "pid")
 	args := []string{"create", "--bundle", r.Bundle, "--pid-file", pidFile}
 	stdio := []*os.File{r.Stdin, r.Stdout, r.Stderr}
@@ -126,7 +131,7 @@ func (p *Program) create(ctx context.Context, r starter.Request) (*starter.Proce
 		return nil, err
 	}
 	if r.Spec.Linux != nil && r.Spec.Linux.CgroupsPath == "" {
-		err = joinFromOutside(made.PID, r.Cgroups)
+		err = joinFromOutside(made.PID, cgroups)
 	}
 	if err != nil {
 		closeProcess(made)
@@ -312,6 +317,20 @@ func programError(words string) error {
 		}
 	}
 	return &starter.CommandError{Name: m[1], Reason: m[2], Errno: errno}
+}
+
+// opened are a request's cgroups, which are there from then on.
+func opened(open starter.Cgroups) ([]*os.File, error) {
+	if open == nil {
+		return nil, nil
+	}
+	return open()
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
 }
 
 // joinFromOutside puts a process into cgroups by their files, where the program was not told of them.
