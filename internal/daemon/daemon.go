@@ -20,6 +20,7 @@ import (
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/pod"
 	"github.com/hull-pods/hull/internal/pod/spec"
@@ -87,12 +88,26 @@ func (d *daemon) unused(ctx context.Context) bool {
 // then registers a piece that was opened, to be closed in its turn.
 func (d *daemon) then(c io.Closer) { d.closers = append(d.closers, c.Close) }
 
+// makeLogRoot makes the directory of Pods' logs, which log collectors read. One that is there is the host's, and left as it is.
+func makeLogRoot(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return linux.SpreadBelow(dir)
+}
+
 // open makes every piece. What is independent and slow is made side by side: hulld serves within 150 ms.
 func (d *daemon) open(ctx context.Context) error {
 	for _, dir := range []string{d.cfg.root, d.cfg.state} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}
+	}
+	if err := makeLogRoot(d.cfg.logs); err != nil {
+		return err
 	}
 	if err := d.openKeeper(); err != nil {
 		return err

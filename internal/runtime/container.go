@@ -29,7 +29,8 @@ type container struct {
 	in   *sandbox
 	held grip.Grip // while it runs
 
-	op sync.Mutex // held by the one operation that changes what the kernel has: create, start, remove
+	op      sync.Mutex // held by the one operation that changes what the kernel has: create, start, remove
+	givenUp bool       // op's: its start was refused leave
 
 	mu    sync.Mutex // guards what follows
 	rec   record.Container

@@ -45,22 +45,10 @@ func (r *Runtime) StartContainer(ctx context.Context, id string, leave func() er
 	}
 	c.op.Lock()
 	defer c.op.Unlock()
-	if st := c.status().State; st != ContainerCreated {
+	if st := c.status().State; st != ContainerCreated || c.givenUp {
 		return fmt.Errorf("start %s: it is %s: %w", c, st, errdefs.ErrFailedPrecondition)
 	}
-	if closed(c.started) {
-		return fmt.Errorf("start %s: it was given up before: %w", c, errdefs.ErrFailedPrecondition)
-	}
 	return (&containerStart{c: c, r: r, leave: leave}).run(ctx)
-}
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // containerStart is the one attempt to run a created container's command.
@@ -73,7 +61,6 @@ type containerStart struct {
 	group   func() (*cgroup.Group, error) // waits until it is there
 	io      stdio
 	leave   func() error
-	givenUp bool // leave was refused
 }
 
 // run starts, and has the container's state say what came of it. Until it returns, others see a created container.
@@ -87,7 +74,7 @@ func (s *containerStart) run(ctx context.Context) error {
 		err = s.start(ctx)
 	}
 	switch {
-	case s.givenUp:
+	case c.givenUp:
 		err = errors.Join(fmt.Errorf("start %s: %w", c, err), c.detach())
 	case err != nil:
 		// Before the end of the process, which may wait already, is looked at: it takes the container for one that ran.
@@ -273,7 +260,7 @@ func (s *containerStart) running(facts starter.Facts) error {
 	}
 	if s.leave != nil {
 		if err := s.leave(); err != nil {
-			s.givenUp = true
+			s.c.givenUp = true
 			return err
 		}
 	}

@@ -24,13 +24,13 @@ func (v *Volumes) TerminationFile(uid types.UID, container string) (*os.File, er
 	if err := plain(string(uid), container); err != nil {
 		return nil, fmt.Errorf("make termination file: %w", err)
 	}
-	dir := filepath.Join(v.disk(uid), "containers", container)
+	dir := filepath.Join(v.disk(uid), "containers")
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("make termination file: %w", err)
 	}
 	random := make([]byte, 4)
 	_, _ = rand.Read(random) // never fails
-	path := filepath.Join(dir, hex.EncodeToString(random))
+	path := filepath.Join(dir, container+"-"+hex.EncodeToString(random))
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("make termination file: %w", err)

@@ -56,6 +56,9 @@ func Open(cfg Config) (*Volumes, error) {
 	if err := linux.PrivateDirs(cfg.Root, cfg.State); err != nil {
 		return nil, fmt.Errorf("open volumes: %w", err)
 	}
+	if err := linux.SpreadBelow(cfg.Root); err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
+	}
 	return &Volumes{cfg: cfg}, nil
 }
 
