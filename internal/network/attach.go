@@ -180,16 +180,16 @@ func (a attachment) makeVeth(ns *os.File) error {
 	if err := a.back.Push(fpVeth, "delete veth "+a.l.Interface, func(context.Context) error { return a.deleteEnd(a.l) }); err != nil {
 		return err
 	}
-	if err := a.host.Use(func(c *rtnl.Conn) error {
-		if err := c.Do(w.makeVeth(int(ns.Fd()))); err != nil {
-			return err
+	var k rtnl.Link
+	if err := a.host.Use(func(c *rtnl.Conn) (err error) {
+		if err = c.Do(w.makeVeth(int(ns.Fd()))); err == nil {
+			k, err = c.Link(rtnl.LinkByName(w.host)) // which also settles that the link has no carrier yet: see hostSide
 		}
-		k, err := c.Link(rtnl.LinkByName(w.host))
-		a.l.index = k.Index
 		return err
 	}); err != nil {
 		return err
 	}
+	a.l.index = k.Index
 	if err := fpPod.Hit(); err != nil {
 		return err
 	}
@@ -198,8 +198,7 @@ func (a attachment) makeVeth(ns *os.File) error {
 		return err
 	}
 	defer c.Close()
-	index, err := wirePod(c, w)
-	if err != nil {
+	if err := c.DoAll(w.podSide(k.Peer)); err != nil {
 		return err
 	}
 	if err := fpHost.Hit(); err != nil {
@@ -208,7 +207,7 @@ func (a attachment) makeVeth(ns *os.File) error {
 	if err := a.host.Use(func(c *rtnl.Conn) error { return c.DoAll(w.hostSide(a.l.index)) }); err != nil {
 		return err
 	}
-	_, err = c.Link(rtnl.LinkByIndex(index)) // asking makes it ready
+	_, err = c.Link(rtnl.LinkByIndex(k.Peer)) // asking makes it ready
 	return err
 }
 
@@ -219,17 +218,6 @@ func (a attachment) wiring() wiring {
 		w.localnet = w.localnet || c.addr.Is4()
 	}
 	return w
-}
-
-func wirePod(c *rtnl.Conn, w wiring) (index int32, err error) {
-	if err := c.Do(rtnl.LoopbackUp()); err != nil {
-		return 0, err
-	}
-	k, err := c.Link(rtnl.LinkByName(podInterface))
-	if err != nil {
-		return 0, err
-	}
-	return k.Index, c.DoAll(w.podSide(k.Index))
 }
 
 // makeForwards lets host ports reach the Pod. What UDP remembers of the time before would still go where it went then.

@@ -70,7 +70,7 @@ func TestWiringIsThisListOfMessages(t *testing.T) {
 			hostIPs: goldenHost[:len(tc.ips)]}
 		const namespace, hostIndex, podIndex = 7, 42, 2
 		text := "on the host\n\n" + rtnl.Listing([]rtnl.Message{w.makeVeth(namespace)}) +
-			"\nin the sandbox\n\n" + rtnl.Listing(append([]rtnl.Message{rtnl.LoopbackUp()}, w.podSide(podIndex)...)) +
+			"\nin the sandbox\n\n" + rtnl.Listing(w.podSide(podIndex)) +
 			"\non the host\n\n" + rtnl.Listing(w.hostSide(hostIndex))
 		golden(t, tc.file, []byte(text))
 	}

@@ -33,11 +33,11 @@ func (w wiring) makeVeth(netns int) rtnl.Message {
 	return rtnl.Veth(body, peer, "make veth %s with %s in the sandbox's namespace", w.host, podInterface)
 }
 
-// podSide is what is done inside the sandbox once eth0's index there is known. Its link-local address is given and not
+// podSide is what is done inside the sandbox, where eth0 has this index. Its link-local address is given and not
 // made by the kernel, which would try it out for a second first.
 func (w wiring) podSide(index int32) []rtnl.Message {
 	podMAC, hostMAC := macs(w.id)
-	var msgs []rtnl.Message
+	msgs := []rtnl.Message{rtnl.LoopbackUp()}
 	for _, ip := range w.ips {
 		if ip.Is6() {
 			msgs = append(msgs, settings{index: index, name: podInterface, noLinkLocal: true}.message())
@@ -61,17 +61,23 @@ func (w wiring) podSide(index int32) []rtnl.Message {
 // hostSide is what the host's end gets, after the other: so it has a carrier the moment that it is up. It has no address,
 // not even a link-local one: each would be several more routes in the host's one table, all of which the kernel goes
 // through whenever a link comes up. The routes come last: before them nothing can be sent.
+//
+// The kernel learns late, in a thread of its own, that a link has its carrier, and goes through all IPv6 routes then. Asking for the
+// link makes it learn now: once, and not while the messages that follow wait for that thread.
 func (w wiring) hostSide(index int32) []rtnl.Message {
 	podMAC, _ := macs(w.id)
 	set := settings{index: index, name: w.host, alias: alias(w.instance, w.id, w.ips...), forwards: true, localnet: w.localnet}
 	for _, ip := range w.ips {
 		set.noLinkLocal = set.noLinkLocal || ip.Is6()
 	}
-	msgs := []rtnl.Message{set.message(), rtnl.LinkUp(index, w.host)}
+	msgs := []rtnl.Message{set.message(), rtnl.LinkUp(index, w.host), rtnl.LinkByIndex(index)}
 	for i, ip := range w.ips {
 		msgs = append(msgs,
 			rtnl.AddNeighbour(index, w.host, ip, podMAC),
 			rtnl.AddRoute(index, w.host, single(ip), netip.Addr{}, w.hostIPs[i]))
+		if ip.Is6() { // nobody listens there; a kernel that makes it later than thought keeps it
+			msgs = append(msgs, rtnl.DropMulticast(index, w.host).OrElse(unix.ESRCH))
+		}
 	}
 	return msgs
 }

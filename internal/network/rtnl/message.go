@@ -17,17 +17,27 @@ type Message struct {
 	typ   uint16
 	flags uint16 // besides NLM_F_REQUEST and NLM_F_ACK
 	body  []byte // family header and attributes
+	fine  unix.Errno
 }
 
-// bytes is the Message as the kernel reads it.
-func (m Message) bytes(seq uint32) []byte {
-	const head = unix.SizeofNlMsghdr
-	b := make([]byte, head, head+len(m.body))
-	binary.NativeEndian.PutUint32(b[0:], uint32(head+len(m.body)))
-	binary.NativeEndian.PutUint16(b[4:], m.typ)
-	binary.NativeEndian.PutUint16(b[6:], m.flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	binary.NativeEndian.PutUint32(b[8:], seq)
-	return append(b, m.body...)
+// OrElse is the same request, of which this refusal is as good as an acknowledgement.
+func (m Message) OrElse(fine unix.Errno) Message {
+	m.fine = fine
+	return m
+}
+
+// size is how many bytes append adds.
+func (m Message) size() int { return (unix.SizeofNlMsghdr + len(m.body) + 3) &^ 3 }
+
+// append adds the Message as the kernel reads it.
+func (m Message) append(b []byte, flags uint16, seq uint32) []byte {
+	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+len(m.body)))
+	b = binary.NativeEndian.AppendUint16(b, m.typ)
+	b = binary.NativeEndian.AppendUint16(b, m.flags|flags)
+	b = binary.NativeEndian.AppendUint32(b, seq)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	b = append(b, m.body...)
+	return append(b, make([]byte, m.size()-unix.SizeofNlMsghdr-len(m.body))...)
 }
 
 // New is a request with this body and, for people, what it does.
@@ -58,14 +68,20 @@ func LinkUp(index int32, name string) Message {
 // LinkByName asks for one link.
 func LinkByName(name string) Message {
 	return New(unix.RTM_GETLINK, 0, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC),
-		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name))}, "look for link %s", name)
+		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)), noCounters()}, "look for link %s", name)
 }
 
 // LinkByIndex asks for one link.
 func LinkByIndex(index int32) Message {
 	link := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	link.Index = index
-	return New(unix.RTM_GETLINK, 0, []nl.NetlinkRequestData{link}, "look for link %d", index)
+	return New(unix.RTM_GETLINK, 0, []nl.NetlinkRequestData{link, noCounters()}, "look for link %d", index)
+}
+
+// noCounters keeps a link's counters out of the answer: most of its bytes, and of the kernel's time for it.
+func noCounters() *nl.RtAttr {
+	const skipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS
+	return nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats))
 }
 
 // DeleteLink deletes one, and a veth's other end.

@@ -34,6 +34,17 @@ func Unreachable(typ uint16, dst netip.Prefix, metric uint32) Message {
 	return New(typ, flags, body, "%s unreachable route %s of %08x", verb, dst, metric)
 }
 
+// DropMulticast removes the route for multicast that every link gets when it comes up. Those of all links are one list, which the
+// kernel goes through whenever one more comes or goes.
+func DropMulticast(index int32, dev string) Message {
+	rt := nl.NewRtMsg()
+	rt.Family, rt.Dst_len, rt.Table = unix.AF_INET6, 8, unix.RT_TABLE_LOCAL
+	rt.Protocol, rt.Type, rt.Scope = unix.RTPROT_KERNEL, unix.RTN_MULTICAST, unix.RT_SCOPE_UNIVERSE
+	dst := netip.AddrFrom16([16]byte{0: 0xff})
+	body := []nl.NetlinkRequestData{rt, nl.NewRtAttr(unix.RTA_DST, dst.AsSlice()), nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index)))}
+	return New(unix.RTM_DELROUTE, 0, body, "delete route %s/8 to %s", dst, dev)
+}
+
 // Routes are all routes of the host's main table: for choosing a pool and for checks only.
 func (c *Conn) Routes() ([]Route, error) {
 	var all []Route
@@ -76,7 +87,7 @@ func (c *Conn) DefaultMTU() (int, error) {
 		rt.Family, rt.Dst_len = uint8(Family(dst)), uint8(dst.BitLen())
 		index := int32(0)
 		m := New(unix.RTM_GETROUTE, 0, []nl.NetlinkRequestData{rt, nl.NewRtAttr(unix.RTA_DST, dst.AsSlice())}, "look for the default route")
-		err := c.ask(m, func(_ uint16, body []byte) {
+		err := c.ask([]Message{m}, func(_ uint16, body []byte) {
 			if r, ok := parseRoute(body); ok && r.Type == unix.RTN_UNICAST {
 				index = r.Index
 			}

@@ -18,13 +18,17 @@ import (
 
 // Conn is one rtnetlink socket. It stays in the namespace that it was opened in, and serves one caller at a time.
 type Conn struct {
-	fd  int
-	seq uint32
-	buf []byte
+	fd         int
+	first, seq uint32 // of the request's first message and its last
+	buf        []byte
 }
 
-// replySize is more than the kernel puts into one answer: a dump is cut into pieces of at most 32 KiB.
-const replySize = 40 << 10
+// The kernel cuts a list into pieces of at most 32 KiB, and none is larger than what the reader had room for when it read before.
+// All other answers are of a link, or short.
+const (
+	replySize = 8 << 10
+	listSize  = 40 << 10
+)
 
 // Open opens a socket in the namespace of the calling thread.
 func Open() (*Conn, error) {
@@ -38,7 +42,7 @@ func Open() (*Conn, error) {
 			return nil, fmt.Errorf("set up an rtnetlink socket: %w", err)
 		}
 	}
-	return &Conn{fd: fd, buf: make([]byte, replySize)}, nil
+	return &Conn{fd: fd}, nil
 }
 
 // OpenAt opens a socket in another namespace.
@@ -54,65 +58,89 @@ func OpenAt(ns *os.File) (c *Conn, err error) {
 func (c *Conn) Close() { _ = unix.Close(c.fd) }
 
 // Do sends one Message and waits for its acknowledgement.
-func (c *Conn) Do(m Message) error { return c.ask(m, nil) }
+func (c *Conn) Do(m Message) error { return c.ask([]Message{m}, nil) }
 
-// DoAll sends messages one after the other, to the first that is refused. A batch of them would gain nothing.
+// DoAll sends messages in one go, which saves two system calls for each. The kernel carries out what follows one that it refuses:
+// the caller takes back all of them.
 func (c *Conn) DoAll(msgs []Message) error {
-	for _, m := range msgs {
-		if err := c.Do(m); err != nil {
-			return err
-		}
+	if len(msgs) == 0 {
+		return nil
 	}
-	return nil
+	return c.ask(msgs, nil)
 }
 
-// ask sends one Message and gives each answer to each, which must not keep it.
-func (c *Conn) ask(m Message, each func(typ uint16, body []byte)) error {
-	c.seq++
-	if err := unix.Sendto(c.fd, m.bytes(c.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return fmt.Errorf("%s: %w", m.What, err)
+// ask sends messages and gives each answer to each, which must not keep it. Refusals come by themselves, and only the last message
+// is acknowledged.
+func (c *Conn) ask(msgs []Message, each func(typ uint16, body []byte)) error {
+	c.first, c.seq = c.seq+1, c.seq+uint32(len(msgs))
+	size := 0
+	for _, m := range msgs {
+		size += m.size()
 	}
+	request := make([]byte, 0, size)
+	for i, m := range msgs {
+		flags := uint16(unix.NLM_F_REQUEST)
+		if i == len(msgs)-1 {
+			flags |= unix.NLM_F_ACK
+		}
+		request = m.append(request, flags, c.first+uint32(i))
+	}
+	last := msgs[len(msgs)-1]
+	if err := unix.Sendto(c.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("%s: %w", last.What, err)
+	}
+	if c.buf == nil {
+		c.buf = make([]byte, replySize)
+	}
+	var refused error // the first
 	for {
-		n, _, err := unix.Recvfrom(c.fd, c.buf, 0)
+		n, _, err := unix.Recvfrom(c.fd, c.buf, unix.MSG_TRUNC)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.What, err)
+		if err == nil && n > len(c.buf) {
+			err = errCut
 		}
-		done, err := c.answers(c.buf[:n], each)
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.What, err)
+			return errors.Join(refused, fmt.Errorf("%s: %w", last.What, err))
+		}
+		seq, done, err := c.answers(c.buf[:n], each)
+		if m := msgs[seq-c.first]; err != nil && refused == nil && (m.fine == 0 || !errors.Is(err, m.fine)) {
+			refused = fmt.Errorf("%s: %w", m.What, err)
 		}
 		if done {
-			return nil
+			return refused
 		}
 	}
 }
 
-// answers reads one datagram; done says that the last answer was in it.
-func (c *Conn) answers(b []byte, each func(uint16, []byte)) (done bool, err error) {
+var errCut = errors.New("the kernel's answer is cut short")
+
+// answers reads one datagram, of messages or up to an error, which is of the message seq; done says that the last answer was in it.
+func (c *Conn) answers(b []byte, each func(uint16, []byte)) (seq uint32, done bool, err error) {
 	for len(b) >= unix.SizeofNlMsghdr {
 		size := int(binary.NativeEndian.Uint32(b))
 		if size < unix.SizeofNlMsghdr || size > len(b) {
-			return true, errors.New("the kernel's answer is cut short")
+			return c.seq, true, errCut
 		}
 		typ, flags := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:])
 		seq, body := binary.NativeEndian.Uint32(b[8:]), b[unix.SizeofNlMsghdr:size]
 		switch {
-		case seq != c.seq: // of an earlier request that ended in an error
+		case seq-c.first > c.seq-c.first: // of an earlier request that ended in an error
 		case typ == unix.NLMSG_ERROR:
-			return true, ackError(flags, body)
+			if err := ackError(flags, body); err != nil || seq == c.seq {
+				return seq, seq == c.seq, err
+			}
 		case typ == unix.NLMSG_DONE:
-			return true, doneError(body)
+			return seq, true, doneError(body)
 		case flags&unix.NLM_F_DUMP_INTR != 0:
-			return true, errInterrupted
+			return seq, true, errInterrupted
 		case each != nil:
 			each(typ, body)
 		}
 		b = b[min((size+3)&^3, len(b)):]
 	}
-	return false, nil
+	return c.seq, false, nil
 }
 
 // errInterrupted ends a list that changed while it was told: something may be missing in it.
@@ -121,9 +149,12 @@ var errInterrupted = errors.New("what is listed changed meanwhile")
 // dump asks for a list until it is told in one piece. What is left of a broken one is skipped as an answer to an earlier
 // request.
 func (c *Conn) dump(m Message, begin func(), each func(typ uint16, body []byte)) error {
+	if len(c.buf) < listSize {
+		c.buf = make([]byte, listSize)
+	}
 	for try := 0; ; try++ {
 		begin()
-		if err := c.ask(m, each); try == maxDumps || !errors.Is(err, errInterrupted) && !errors.Is(err, unix.EBUSY) {
+		if err := c.ask([]Message{m}, each); try == maxDumps || !errors.Is(err, errInterrupted) && !errors.Is(err, unix.EBUSY) {
 			return err
 		}
 	}
@@ -186,6 +217,7 @@ type Link struct {
 	Alias string
 	Group uint32
 	MTU   int
+	Peer  int32 // index of a veth's other end, in that one's namespace
 }
 
 // text reads an attribute that ends in a zero byte.
@@ -217,6 +249,8 @@ func parseLink(body []byte) (Link, bool) {
 			l.Group = number(value)
 		case unix.IFLA_MTU:
 			l.MTU = int(number(value))
+		case unix.IFLA_LINK:
+			l.Peer = int32(number(value))
 		}
 	}
 	return l, true
@@ -225,7 +259,7 @@ func parseLink(body []byte) (Link, bool) {
 // Link answers LinkByName or LinkByIndex. Asking also makes the kernel (6.8 and later) finish what it does late when a
 // link's other end came up: before that the link silently drops what is sent.
 func (c *Conn) Link(m Message) (found Link, err error) {
-	err = c.ask(m, func(typ uint16, body []byte) {
+	err = c.ask([]Message{m}, func(typ uint16, body []byte) {
 		if l, ok := parseLink(body); ok && typ == unix.RTM_NEWLINK {
 			found = l
 		}
@@ -236,7 +270,7 @@ func (c *Conn) Link(m Message) (found Link, err error) {
 // Links is every link of the namespace: for start-up, recovery and checks only.
 func (c *Conn) Links() ([]Link, error) {
 	var all []Link
-	m := New(unix.RTM_GETLINK, unix.NLM_F_DUMP, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC)}, "list links")
+	m := New(unix.RTM_GETLINK, unix.NLM_F_DUMP, []nl.NetlinkRequestData{nl.NewIfInfomsg(unix.AF_UNSPEC), noCounters()}, "list links")
 	err := c.dump(m, func() { all = nil }, func(typ uint16, body []byte) {
 		if l, ok := parseLink(body); ok && typ == unix.RTM_NEWLINK {
 			all = append(all, l)

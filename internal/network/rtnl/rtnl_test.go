@@ -29,6 +29,13 @@ func TestErrorsSayWhatWasAskedAndWhy(t *testing.T) {
 	if err := c.DoAll([]Message{LinkByName("lo"), worse}); err == nil || !strings.HasPrefix(err.Error(), "make nothing: ") {
 		t.Errorf("error %v", err)
 	}
+	// What is refused in the middle of a batch is told by its own name, and nothing of the batch is taken for the next answer.
+	if err := c.DoAll([]Message{LinkUp(1, "lo"), bad, worse, LinkUp(1, "lo")}); !errors.Is(err, unix.EINVAL) || !strings.HasPrefix(err.Error(), "add a route") {
+		t.Errorf("error %v", err)
+	}
+	if err := c.DoAll([]Message{LinkUp(1, "lo"), LinkUp(1, "lo")}); err != nil {
+		t.Errorf("error %v", err)
+	}
 	if _, err := c.Link(LinkByIndex(1 << 30)); !errors.Is(err, unix.ENODEV) {
 		t.Errorf("a link that is not: %v", err)
 	}
@@ -43,33 +50,33 @@ func TestErrorsSayWhatWasAskedAndWhy(t *testing.T) {
 }
 
 func TestAnswersCutShortAreErrors(t *testing.T) {
-	c := &Conn{seq: 7}
-	answer := New(unix.NLMSG_ERROR, 0, nil, "").bytes(7)
+	c := &Conn{first: 7, seq: 7}
+	answer := New(unix.NLMSG_ERROR, 0, nil, "").append(nil, 0, 7)
 	for name, b := range map[string][]byte{
 		"header says more": func() []byte { b := slices.Clone(answer); b[0] = 200; return b }(),
 		"header says less": func() []byte { b := slices.Clone(answer); b[0] = 3; return b }(),
 		"no errno":         answer,
 	} {
-		if done, err := c.answers(b, nil); !done || err == nil {
+		if _, done, err := c.answers(b, nil); !done || err == nil {
 			t.Errorf("%s: done %v, error %v", name, done, err)
 		}
 	}
-	if done, err := c.answers(New(unix.NLMSG_ERROR, 0, parts{{1, 2, 3, 4}}.data(), "").bytes(6), nil); done || err != nil {
+	if _, done, err := c.answers(New(unix.NLMSG_ERROR, 0, parts{{1, 2, 3, 4}}.data(), "").append(nil, 0, 6), nil); done || err != nil {
 		t.Errorf("an answer to an earlier request: done %v, error %v", done, err)
 	}
-	if done, err := c.answers(New(unix.NLMSG_DONE, 0, parts{{0xf0, 0xff, 0xff, 0xff}}.data(), "").bytes(7), nil); !done || !errors.Is(err, unix.EBUSY) {
+	if _, done, err := c.answers(New(unix.NLMSG_DONE, 0, parts{{0xf0, 0xff, 0xff, 0xff}}.data(), "").append(nil, 0, 7), nil); !done || !errors.Is(err, unix.EBUSY) {
 		t.Errorf("a list that ends in an error: done %v, error %v", done, err)
 	}
-	if done, err := c.answers(New(unix.RTM_NEWLINK, unix.NLM_F_DUMP_INTR, nil, "").bytes(7), nil); !done || !errors.Is(err, errInterrupted) {
+	if _, done, err := c.answers(New(unix.RTM_NEWLINK, unix.NLM_F_DUMP_INTR, nil, "").append(nil, 0, 7), nil); !done || !errors.Is(err, errInterrupted) {
 		t.Errorf("a list that changed: done %v, error %v", done, err)
 	}
 }
 
 func FuzzAnswers(f *testing.F) {
-	f.Add(New(unix.NLMSG_ERROR, unix.NLM_F_ACK_TLVS, parts{make(part, 40)}.data(), "").bytes(0))
+	f.Add(New(unix.NLMSG_ERROR, unix.NLM_F_ACK_TLVS, parts{make(part, 40)}.data(), "").append(nil, 0, 0))
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		c := &Conn{}
-		_, _ = c.answers(b, func(_ uint16, body []byte) {
+		_, _, _ = c.answers(b, func(_ uint16, body []byte) {
 			parseLink(body)
 			parseRoute(body)
 		})
