@@ -3,7 +3,6 @@ package linux_test
 import (
 	"errors"
 	"os"
-	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -12,33 +11,9 @@ import (
 	"github.com/hull-pods/hull/internal/linux"
 )
 
-// newNetns makes a network namespace that lives as long as the returned file.
-func newNetns(t *testing.T) *os.File {
-	t.Helper()
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = home.Close() }()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open("/proc/thread-self/ns/net")
-	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		t.Fatal(back)
-	}
-	runtime.UnlockOSThread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	return f
-}
-
 func TestInNetnsEntersAndComesBack(t *testing.T) {
 	hulltest.NeedRoot(t)
-	ns := newNetns(t)
+	ns := hulltest.Netns(t)
 	var want unix.Stat_t
 	if err := unix.Fstat(int(ns.Fd()), &want); err != nil {
 		t.Fatal(err)

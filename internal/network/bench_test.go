@@ -53,7 +53,7 @@ func benchmark(b *testing.B, others int, attaching bool) {
 		}
 	}
 	attach := func(measured bool) (string, *os.File) {
-		ns, id := netns(b), newID(b)
+		ns, id := hulltest.Netns(b), newID(b)
 		timed(measured, func() error {
 			_, err := n.Attach(b.Context(), Request{ID: id, Netns: ns})
 			return err

@@ -65,7 +65,7 @@ func TestKilledAnywhereIsFoundAndRemoved(t *testing.T) {
 	cfg := testConfig(t)
 	for _, name := range failpoint.All() {
 		t.Run(name, func(t *testing.T) {
-			ns := netns(t)
+			ns := hulltest.Netns(t)
 			c := crash{Config: cfg, ID: newID(t), Failpoint: name, Detach: name == "network.release" || name == "network.forget"}
 			c.Config.Log = nil
 			text, err := json.Marshal(c)

@@ -3,41 +3,22 @@ package network
 import (
 	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+
 	"github.com/hull-pods/hull/internal/hulltest"
+	"github.com/hull-pods/hull/internal/hulltest/golden"
 	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/rtnl"
-	"github.com/mdlayher/netlink"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; -update writes it anew.\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
 
 const (
 	goldenInstance = "1a2b3c4d"
@@ -72,7 +53,7 @@ func TestWiringIsThisListOfMessages(t *testing.T) {
 		text := "on the host\n\n" + rtnl.Listing([]rtnl.Message{w.makeVeth(namespace)}) +
 			"\nin the sandbox\n\n" + rtnl.Listing(w.podSide(podIndex)) +
 			"\non the host\n\n" + rtnl.Listing(w.hostSide(hostIndex))
-		golden(t, tc.file, []byte(text))
+		golden.Check(t, filepath.Join("testdata", tc.file), []byte(text))
 	}
 }
 
@@ -84,7 +65,7 @@ func TestHomeIsThisListOfMessages(t *testing.T) {
 	}
 	msgs := append((&instances.Instance{Group: h.group}).Routes(p.V4, p.V6), h.make())
 	msgs = append(append(msgs, h.side(0, 40)...), h.side(1, 39)...)
-	golden(t, "home.txt", []byte(rtnl.Listing(msgs)))
+	golden.Check(t, filepath.Join("testdata", "home.txt"), []byte(rtnl.Listing(msgs)))
 }
 
 // The rules as bytes: the same on every machine, and compared without root.
@@ -112,7 +93,7 @@ func TestRulesetIsThisListOfMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Flush() // what the pretended kernel answers does not matter: it has been told
-	golden(t, "ruleset.hex", text.Bytes())
+	golden.Check(t, filepath.Join("testdata", "ruleset.hex"), text.Bytes())
 }
 
 // The rules as nft reads them back from the kernel.
@@ -142,5 +123,5 @@ func TestRulesetReadByNft(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	golden(t, "ruleset.nft", out)
+	golden.Check(t, filepath.Join("testdata", "ruleset.nft"), out)
 }

@@ -115,7 +115,7 @@ func TestEveryFailureLeavesNothing(t *testing.T) {
 			if err := failpoint.Set(name + "=error"); err != nil {
 				t.Fatal(err)
 			}
-			ns := netns(t)
+			ns := hulltest.Netns(t)
 			req := Request{ID: newID(t), Netns: ns, Ports: []Port{{HostPort: 8080, ContainerPort: 80}, {HostPort: 8080, ContainerPort: 80, Protocol: "UDP"}}}
 			if _, err := n.Attach(t.Context(), req); !errors.Is(err, failpoint.ErrInjected) {
 				t.Fatalf("error %v, want the injected one", err)
@@ -188,7 +188,7 @@ func TestPortsClash(t *testing.T) {
 	web := attach(t, n, Port{HostPort: 8080, ContainerPort: 80}, Port{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 9090, ContainerPort: 90})
 	try := func(p Port) error {
 		id := newID(t)
-		_, err := n.Attach(t.Context(), Request{ID: id, Netns: netns(t), Ports: []Port{p}})
+		_, err := n.Attach(t.Context(), Request{ID: id, Netns: hulltest.Netns(t), Ports: []Port{p}})
 		if err == nil {
 			err = n.Detach(t.Context(), id)
 		}
@@ -308,7 +308,7 @@ func TestRestartAdopts(t *testing.T) {
 		t.Error("a link without a name is left")
 	}
 	expect(t, nil, "tcp", "127.0.0.1:8080", "web "+n.pool.Of(addresses.Host)[0].String())
-	if _, err := n.Attach(t.Context(), Request{ID: newID(t), Netns: netns(t), Ports: []Port{{HostPort: 8080, ContainerPort: 1}}}); !errdefs.IsAlreadyExists(err) {
+	if _, err := n.Attach(t.Context(), Request{ID: newID(t), Netns: hulltest.Netns(t), Ports: []Port{{HostPort: 8080, ContainerPort: 1}}}); !errdefs.IsAlreadyExists(err) {
 		t.Errorf("a port of before the restart: %v", err)
 	}
 	q := attach(t, n)
@@ -337,7 +337,7 @@ func TestRestartWhileThePortIsAnothers(t *testing.T) {
 	ports := []Port{{HostPort: 8080, ContainerPort: 80}}
 	first, second := newID(t), newID(t)
 	for _, id := range []string{first, second} {
-		if _, err := n.Attach(t.Context(), Request{ID: id, Netns: netns(t), Ports: ports}); err != nil {
+		if _, err := n.Attach(t.Context(), Request{ID: id, Netns: hulltest.Netns(t), Ports: ports}); err != nil {
 			t.Fatal(err)
 		}
 		if id == first {
@@ -368,7 +368,7 @@ func TestHundredAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range pods {
 		ids[i] = newID(t)
-		ns := netns(t)
+		ns := hulltest.Netns(t)
 		wg.Go(func() {
 			var err error
 			if pods[i], err = n.Attach(t.Context(), Request{ID: ids[i], Netns: ns, Ports: []Port{{HostPort: uint16(20000 + i), ContainerPort: 80}}}); err != nil {

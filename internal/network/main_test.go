@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -73,30 +72,6 @@ func prepareHost() error {
 	}
 	defer c.Close()
 	return c.Do(rtnl.LoopbackUp())
-}
-
-// netns makes a network namespace that lives as long as the returned file, and the sockets in it.
-func netns(t testing.TB) *os.File {
-	t.Helper()
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = home.Close() }()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	ns, err := os.Open("/proc/thread-self/ns/net")
-	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		t.Fatal(back)
-	}
-	runtime.UnlockOSThread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
-	return ns
 }
 
 func newID(t testing.TB) string {
@@ -169,7 +144,7 @@ func purge(t testing.TB, cfg Config) {
 // attach makes a Pod: a namespace with a network.
 func attach(t testing.TB, n *Network, ports ...Port) pod {
 	t.Helper()
-	p := pod{t: t, ns: netns(t), id: newID(t)}
+	p := pod{t: t, ns: hulltest.Netns(t), id: newID(t)}
 	var err error
 	if p.Result, err = n.Attach(t.Context(), Request{ID: p.id, Name: "test/" + p.id[:4], Netns: p.ns, Ports: ports}); err != nil {
 		t.Fatal(err)

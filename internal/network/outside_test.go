@@ -32,7 +32,7 @@ func newOutside(t testing.TB) outside {
 	t.Helper()
 	hulltest.NeedRoot(t)
 	o := outside{
-		ns:   netns(t),
+		ns:   hulltest.Netns(t),
 		host: []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8:51::1")},
 		far:  []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("2001:db8:51::2")},
 	}

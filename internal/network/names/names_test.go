@@ -1,34 +1,15 @@
 package names
 
 import (
-	"bytes"
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hull-pods/hull/internal/hulltest/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; -update writes it anew.\ngot:\n%s\nwant:\n%s", path, got, want)
-	}
-}
 
 func ptr(s string) *string { return &s }
 
@@ -176,7 +157,7 @@ func unwrap(err error) error {
 func TestHosts(t *testing.T) {
 	ips := []netip.Addr{netip.MustParseAddr("10.88.0.5"), netip.MustParseAddr("fd12:3456::5")}
 	aliases := []HostAlias{{"127.0.0.1", []string{"foo.local", "bar.local"}}, {"10.1.2.3", []string{"foo.remote"}}}
-	golden(t, "hosts", Hosts(HostsConfig{IPs: ips, Hostname: "web"}))
-	golden(t, "hosts_fqdn_aliases", Hosts(HostsConfig{IPs: ips, Hostname: "web", Domain: "sub.default.svc.cluster.local", Aliases: aliases}))
-	golden(t, "hosts_host_network", HostNetworkHosts([]byte("127.0.0.1 localhost\n192.0.2.2 machine\n"), aliases))
+	golden.Check(t, filepath.Join("testdata", "hosts"), Hosts(HostsConfig{IPs: ips, Hostname: "web"}))
+	golden.Check(t, filepath.Join("testdata", "hosts_fqdn_aliases"), Hosts(HostsConfig{IPs: ips, Hostname: "web", Domain: "sub.default.svc.cluster.local", Aliases: aliases}))
+	golden.Check(t, filepath.Join("testdata", "hosts_host_network"), HostNetworkHosts([]byte("127.0.0.1 localhost\n192.0.2.2 machine\n"), aliases))
 }
