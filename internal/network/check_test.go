@@ -1,6 +1,7 @@
 package network
 
 import (
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -131,5 +132,63 @@ func TestCheckNamesAnOverlappingRoute(t *testing.T) {
 	want := "the host's route to 198.51.100.0/24 by uplink overlaps the Pods' pool 198.51.100.0/25: choose another pool"
 	if err != nil || !slices.Equal(problems, []string{want}) {
 		t.Errorf("problems %q, %v; want %q", problems, err, want)
+	}
+}
+
+// Rules of iptables-legacy are in no table that nftables tells of.
+func TestCheckReadsLegacyRules(t *testing.T) {
+	n := open(t, testConfig(t))
+	p, q := attach(t, n), attach(t, n)
+	for i, command := range []string{"iptables-legacy", "ip6tables-legacy"} {
+		if _, err := exec.LookPath(command); err != nil {
+			t.Skip(command + " is not installed")
+		}
+		if err := exec.Command(command, "-L").Run(); err != nil {
+			t.Skip("this kernel has no rules of " + command)
+		}
+		run := func(args ...string) {
+			t.Helper()
+			if out, err := exec.Command(command, append([]string{"-w"}, args...)...).CombinedOutput(); err != nil {
+				t.Fatalf("%s %v: %v: %s", command, args, err, out)
+			}
+		}
+		t.Cleanup(func() {
+			run("-P", "FORWARD", "ACCEPT")
+			run("-F")
+		})
+		serve(t, q.ns, "tcp", hostPort(q.IPs[i], 80), "q")
+		sent, reached := "drops what Pods send: "+command+" -I FORWARD -i hull+ -j ACCEPT", "drops what is sent to Pods: "+command+" -I FORWARD -o hull+ -j ACCEPT"
+		maybe := strings.NewReplacer("drops", "may drop", ": ", ", unless an earlier rule accepts it: ")
+		for _, tc := range []struct {
+			name string
+			rule []string
+			want []string
+		}{
+			{"accept", []string{"-P", "FORWARD", "ACCEPT"}, nil},
+			{"policy", []string{"-P", "FORWARD", "DROP"}, []string{sent, reached}},
+			{"another interface", []string{"-A", "FORWARD", "-i", "docker0", "-j", "ACCEPT"}, []string{sent, reached}},
+			{"one way", []string{"-A", "FORWARD", "-i", "hull+", "-j", "ACCEPT"}, []string{reached}},
+			{"some ports", []string{"-I", "FORWARD", "-p", "tcp", "--dport", "22", "-j", "ACCEPT"}, []string{maybe.Replace(reached)}},
+			{"as told", []string{"-I", "FORWARD", "-o", "hull+", "-j", "ACCEPT"}, nil},
+			{"a drop", []string{"-I", "FORWARD", "-i", "hull+", "-j", "DROP"}, []string{sent}},
+		} {
+			run(tc.rule...)
+			problems, err := checker{n}.checkFirewalls()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, w := range tc.want {
+				want = append(want, "the FORWARD chain of "+command+" "+w)
+			}
+			if !slices.Equal(problems, want) {
+				t.Errorf("%s, %s:\n%q\nwant\n%q", command, tc.name, problems, want)
+			}
+			if tc.name == "as told" {
+				expect(t, p.ns, "tcp", hostPort(q.IPs[i], 80), "q "+p.IPs[i].String())
+			}
+		}
+		run("-P", "FORWARD", "ACCEPT")
+		run("-F")
 	}
 }

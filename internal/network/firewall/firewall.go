@@ -1,5 +1,5 @@
-// Package firewall finds nftables rules of others that drop what Pods send or are sent, by reading them: each rule is judged
-// for the first packet of a connection of which only the Pod's end is known.
+// Package firewall finds rules of others, of nftables and of iptables-legacy, that drop what Pods send or are sent, by reading them:
+// each rule is judged for the first packet of a connection of which only the Pod's end is known.
 package firewall
 
 import (
@@ -233,8 +233,8 @@ type Pods struct {
 	IPs   []netip.Addr
 }
 
-// Dropping looks through the forward chains of every table but ours for one that drops Pods' packets, and says in words
-// which, and what to do.
+// Dropping looks through the forward chains of every table but ours, and of the tables of the time before nftables, for one that
+// drops Pods' packets, and says in words which, and what to do.
 func Dropping(ours string, pods Pods) ([]string, error) {
 	conn, err := nftables.New()
 	if err != nil {
@@ -261,6 +261,16 @@ func Dropping(ours string, pods Pods) ([]string, error) {
 				found = append(found, fw.words(c, p, o))
 			}
 		}
+	}
+	for _, l := range legacies() {
+		if len(pods.packets(l.nftables)) == 0 {
+			continue
+		}
+		more, err := l.dropping(pods)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
 	}
 	return found, nil
 }
