@@ -16,7 +16,8 @@
 //
 // Both gateways are nobody's addresses: neighbour entries name the host's end. The host speaks to its Pods from the first
 // address of each pool, which is on a link of its own that leads nowhere: so it has one even when it has no other network,
-// and Pods always see the same. The unreachable routes refuse what is sent to an address that no Pod has.
+// and Pods always see the same. The unreachable routes refuse what is sent to an address that no Pod has. A host
+// end has no route for IPv6 multicast either: rtnl.DropMulticast says why.
 //
 // The device group of every link is the instance read as a number: it is set by the very message that makes the link, so
 // a link is never without an owner; it is what the nftables rules match, and one message removes a group. The alias says
