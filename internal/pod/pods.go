@@ -110,7 +110,7 @@ type Pods struct {
 func New(cfg Config) *Pods {
 	return &Pods{
 		cfg: cfg, events: newTeller(cfg.Store.Recorder("hulld", cfg.NodeName)),
-		slots:   make(chan struct{}, 4*goruntime.GOMAXPROCS(0)),
+		slots:   make(chan struct{}, 8*goruntime.GOMAXPROCS(0)),
 		workers: map[types.UID]*worker{}, owners: map[string]types.UID{},
 	}
 }
