@@ -33,6 +33,8 @@ type Client struct {
 
 // call is a request that waits for its Done.
 type call struct {
+	what    string
+	seq     uint64
 	records []Record
 	err     error
 	done    chan struct{}
@@ -79,13 +81,20 @@ func greet(conn *fdconn.Conn) (uint64, error) {
 	return m.version, nil
 }
 
-// Register makes a record, and gives the keeper duplicates of the descriptors, before its process is cloned.
-func (c *Client) Register(ctx context.Context, key string, meta []byte, fds ...*os.File) error {
+// Register makes a record, and gives the keeper duplicates of the descriptors. It returns when that is on its way; what the
+// keeper says to it, wait tells, which is to be asked before the record's process gets its program.
+func (c *Client) Register(key string, meta []byte, fds ...*os.File) (wait func(context.Context) error, err error) {
 	if key == "" || len(key) > MaxKey || len(meta) > MaxMeta || len(fds) > MaxFDs {
-		return fmt.Errorf("register %q with the keeper: %d bytes of meta and %d descriptors: %w", key, len(meta), len(fds), errdefs.ErrOutOfRange)
+		return nil, fmt.Errorf("register %q with the keeper: %d bytes of meta and %d descriptors: %w", key, len(meta), len(fds), errdefs.ErrOutOfRange)
 	}
-	_, err := c.call(ctx, "register "+key, message{kind: kindRegister, keys: []string{key}, meta: meta}, fds...)
-	return err
+	asked, err := c.ask("register "+key, message{kind: kindRegister, keys: []string{key}, meta: meta}, fds...)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		_, err := c.answer(ctx, asked)
+		return err
+	}, nil
 }
 
 // Born names the process of a record. It must be called after the clone and before the child gets its program, and returns
@@ -177,28 +186,42 @@ func (c *Client) OpenProcess(ctx context.Context, key string, pid int) (*os.File
 func (c *Client) Close() error { return c.conn.Close() }
 
 func (c *Client) call(ctx context.Context, what string, m message, fds ...*os.File) ([]Record, error) {
-	waiting := &call{done: make(chan struct{})}
+	asked, err := c.ask(what, m, fds...)
+	if err != nil {
+		return nil, err
+	}
+	return c.answer(ctx, asked)
+}
+
+// ask sends a message that is answered.
+func (c *Client) ask(what string, m message, fds ...*os.File) (*call, error) {
+	asked := &call{what: what, done: make(chan struct{})}
 	c.mu.Lock()
 	c.seq++
-	m.seq = c.seq
-	c.calls[m.seq] = waiting
+	m.seq, asked.seq = c.seq, c.seq
+	c.calls[m.seq] = asked
 	c.mu.Unlock()
 	if err := c.conn.Send(m.encode(nil), fds...); err != nil {
 		c.drop(m.seq)
 		return nil, fmt.Errorf("ask the keeper to %s: %w", what, c.gone(err))
 	}
+	return asked, nil
+}
+
+// answer waits for the answer.
+func (c *Client) answer(ctx context.Context, asked *call) ([]Record, error) {
 	select {
-	case <-waiting.done:
+	case <-asked.done:
 	case <-c.done:
-		return nil, fmt.Errorf("ask the keeper to %s: it is gone: %w", what, errdefs.ErrUnavailable)
+		return nil, fmt.Errorf("ask the keeper to %s: it is gone: %w", asked.what, errdefs.ErrUnavailable)
 	case <-ctx.Done():
-		c.drop(m.seq)
-		return nil, fmt.Errorf("ask the keeper to %s: %w", what, context.Cause(ctx))
+		c.drop(asked.seq)
+		return nil, fmt.Errorf("ask the keeper to %s: %w", asked.what, context.Cause(ctx))
 	}
-	if waiting.err != nil {
-		return nil, fmt.Errorf("ask the keeper to %s: %w", what, waiting.err)
+	if asked.err != nil {
+		return nil, fmt.Errorf("ask the keeper to %s: %w", asked.what, asked.err)
 	}
-	return waiting.records, nil
+	return asked.records, nil
 }
 
 // drop forgets a call that nobody waits for any more, with the descriptors that came for it.

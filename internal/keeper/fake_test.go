@@ -117,10 +117,10 @@ func obey(c *Client, o order, fds []*os.File) (r report, files []*os.File) {
 	var err error
 	switch o.Do {
 	case "register":
-		err = c.Register(ctx, o.Key, []byte(o.Meta), fds...)
+		err = register(ctx, c, o.Key, o.Meta, fds...)
 	case "register-many":
 		for i := range o.N {
-			err = errors.Join(err, c.Register(ctx, fmt.Sprint(o.Key, i), []byte(o.Meta), fds...))
+			err = errors.Join(err, register(ctx, c, fmt.Sprint(o.Key, i), o.Meta, fds...))
 		}
 	case "clone":
 		r.PID, err = clone(o.Child)
@@ -209,4 +209,13 @@ func sendReport(conn *fdconn.Conn, r report, files ...*os.File) error {
 func openFDs(pid int) (int, error) {
 	es, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
 	return len(es), err
+}
+
+// register waits until the keeper has the record.
+func register(ctx context.Context, c *Client, key, meta string, fds ...*os.File) error {
+	wait, err := c.Register(key, []byte(meta), fds...)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +13,10 @@ import (
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/failpoint"
-	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/spec"
+	"github.com/hull-pods/hull/internal/runtime/stdio"
 	"github.com/hull-pods/hull/internal/runtime/stopwatch"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 	"github.com/hull-pods/hull/internal/starter"
@@ -59,7 +58,8 @@ type containerStart struct {
 	starter starter.Starter
 	ready   *prepared
 	group   func() (*cgroup.Group, error) // waits until it is there
-	io      stdio
+	io      stdio.Set
+	known   func(context.Context) error // waits until the keeper has what pipes gave it
 	leave   func() error
 }
 
@@ -115,13 +115,13 @@ func (s *containerStart) failed(cause error) error {
 
 func (s *containerStart) start(ctx context.Context) (err error) {
 	defer s.back.Run(ctx, &err)
-	defer s.closeTheirs()
+	defer func() { s.io.CloseTheirs() }()
 	w := stopwatch.Start(s.r.log, "start", s.c.id)
 	for _, step := range []struct {
 		name string
 		make func(context.Context) error
 	}{
-		{"cgroup", s.cgroup}, {"pipes", s.pipes}, {"process", s.process}, {"log", s.log},
+		{"cgroup", s.cgroup}, {"pipes", s.pipes}, {"log", s.log}, {"process", s.process}, {"terminal's log", s.terminalLog},
 	} {
 		if err := step.make(ctx); err != nil {
 			return err
@@ -130,25 +130,6 @@ func (s *containerStart) start(ctx context.Context) (err error) {
 	}
 	s.back.Release()
 	return nil
-}
-
-// stdio is what a start gives to the process and keeps for itself.
-type stdio struct {
-	*logs.Pipes
-	stdin   *os.File // the container's end; nil is /dev/null
-	witness *os.File // the container's end
-}
-
-// closeTheirs closes what the process has by now.
-func (s *containerStart) closeTheirs() {
-	if s.io.Pipes != nil {
-		_ = s.io.CloseTheirs()
-	}
-	for _, f := range []*os.File{s.io.stdin, s.io.witness} {
-		if f != nil {
-			_ = f.Close()
-		}
-	}
 }
 
 // cgroup begins to make the container's, beside the process that joins it.
@@ -177,45 +158,26 @@ func (s *containerStart) join() ([]*os.File, error) {
 	return group.Join()
 }
 
-// pipes makes the container's stdio and has the keeper hold our ends of it, before there is a process: first the
-// witness of its birth, then the log's, then our end of its input where that outlives hulld.
-func (s *containerStart) pipes(ctx context.Context) error {
-	closeOurs := func(context.Context) error {
-		if s.io.Pipes == nil {
-			return nil
-		}
-		return s.io.CloseOurs()
-	}
-	if err := s.back.Push(fpStartPipes, "close the pipes", closeOurs); err != nil {
+// pipes makes the container's stdio and has the keeper hold our ends of it, before there is a process.
+func (s *containerStart) pipes(context.Context) error {
+	if err := s.back.Push(fpStartPipes, "close the pipes", func(context.Context) error { return s.io.CloseOurs() }); err != nil {
 		return err
 	}
-	cfg := s.c.config()
 	var err error
-	if s.io.Pipes, err = logs.NewPipes(cfg.TTY); err != nil {
-		return err
+	s.io, err = stdio.Make(s.c.config())
+	if s.io.Input != nil {
+		s.c.held.TakeStdin(s.io.Input)
 	}
-	var witness *os.File
-	if s.io.witness, witness, err = streams.Pipe(true); err != nil {
+	if err != nil {
 		return err
-	}
-	defer func() { _ = witness.Close() }() // what the keeper has is for the next hulld
-	held := slices.Concat([]*os.File{witness}, s.io.Ends)
-	if cfg.Stdin && !cfg.TTY {
-		var ours *os.File
-		if s.io.stdin, ours, err = streams.Pipe(false); err != nil {
-			return err
-		}
-		s.c.held.TakeStdin(ours)
-		if !cfg.StdinOnce {
-			held = append(held, ours) // else the end of the first client's input is the container's: nobody else may hold it
-		}
 	}
 	key := s.c.key()
 	forget := func(ctx context.Context) error { return s.r.cfg.Keeper.Forget(ctx, key) }
 	if err := s.back.Push(fpStartKeep, "forget the keeper's record", forget); err != nil {
 		return err
 	}
-	return s.r.cfg.Keeper.Register(ctx, key, nil, held...)
+	s.known, err = s.r.cfg.Keeper.Register(key, nil, s.io.Held()...)
+	return err
 }
 
 func (s *containerStart) process(ctx context.Context) error {
@@ -229,8 +191,9 @@ func (s *containerStart) process(ctx context.Context) error {
 	}
 	p, err := s.starter.Start(ctx, starter.Request{
 		Key: c.id, Spec: s.ready.spec, Rootfs: s.ready.rootfs, Sources: s.ready.sources,
-		Stdin: s.io.stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.join, Bundle: s.r.dirs.Container(c.id),
-		Witness: s.io.witness, Born: s.born, Ready: s.running,
+		Stdin: s.io.Stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.join, Bundle: s.r.dirs.Container(c.id),
+		Witness: s.io.Witness, Ready: s.running,
+		Born:    func(pid int) error { return s.born(ctx, pid) },
 		Console: func(master *os.File) error { return s.keepTerminal(ctx, master) },
 	})
 	if err != nil {
@@ -244,11 +207,11 @@ func (s *containerStart) process(ctx context.Context) error {
 }
 
 // born has the keeper know whose the process is before it is anything.
-func (s *containerStart) born(pid int) error {
+func (s *containerStart) born(ctx context.Context, pid int) error {
 	s.c.mu.Lock()
 	s.c.rec.Status.PID = pid
 	s.c.mu.Unlock()
-	return s.r.cfg.Keeper.Born(s.c.key(), pid)
+	return s.r.born(ctx, s.c.key(), pid, s.known)
 }
 
 // running puts the start on record while the process prepares itself, once it may start. What is not on record as running has
@@ -299,7 +262,23 @@ func (s *containerStart) kill(ctx context.Context) error {
 	}
 }
 
+// log begins to write the log, of pipes before anything can be in them.
 func (s *containerStart) log(context.Context) error {
+	if s.c.config().TTY {
+		return nil
+	}
+	return s.openLog()
+}
+
+// terminalLog is log for a terminal, which the process itself has made.
+func (s *containerStart) terminalLog(context.Context) error {
+	if !s.c.config().TTY {
+		return nil
+	}
+	return s.openLog()
+}
+
+func (s *containerStart) openLog() error {
 	if err := s.back.Push(fpStartLog, "close the log", func(context.Context) error { return s.c.held.CloseLog() }); err != nil {
 		return err
 	}

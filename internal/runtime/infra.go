@@ -107,3 +107,11 @@ func (s *sandbox) lent(spec *oci.Spec) error {
 	}
 	return nil // it shares the host's
 }
+
+// born tells the keeper whose a process is that was just cloned, before that is anything.
+func (r *Runtime) born(ctx context.Context, key string, pid int, known func(context.Context) error) error {
+	if err := known(ctx); err != nil {
+		return err
+	}
+	return r.cfg.Keeper.Born(key, pid)
+}

@@ -124,14 +124,15 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	if err := m.back.Push(fpSandboxKeep, "forget the keeper's record", forget); err != nil {
 		return err
 	}
-	if err := m.r.cfg.Keeper.Register(ctx, key, nil); err != nil {
+	known, err := m.r.cfg.Keeper.Register(key, nil)
+	if err != nil {
 		return err
 	}
 	if err := m.back.Push(fpSandboxInfra, "kill the infra container", m.killInfra); err != nil {
 		return err
 	}
 	request := s.infraRequest()
-	request.Born = func(pid int) error { return m.r.cfg.Keeper.Born(key, pid) }
+	request.Born = func(pid int) error { return m.r.born(ctx, key, pid, known) }
 	var aside error // of what is done meanwhile: it says what it is about by itself
 	request.Cgroups = func() (files []*os.File, err error) {
 		files, aside = m.joinInfra()
