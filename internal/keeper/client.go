@@ -81,25 +81,39 @@ func greet(conn *fdconn.Conn) (uint64, error) {
 	return m.version, nil
 }
 
+// Registration is a record on its way to the keeper.
+type Registration struct {
+	c     *Client
+	key   string
+	asked *call
+}
+
 // Register makes a record, and gives the keeper duplicates of the descriptors. It returns when that is on its way; what the
-// keeper says to it, wait tells, which is to be asked before the record's process gets its program.
-func (c *Client) Register(key string, meta []byte, fds ...*os.File) (wait func(context.Context) error, err error) {
+// keeper says to it is for [Registration.Wait].
+func (c *Client) Register(key string, meta []byte, fds ...*os.File) (*Registration, error) {
 	if key == "" || len(key) > MaxKey || len(meta) > MaxMeta || len(fds) > MaxFDs {
 		return nil, fmt.Errorf("register %q with the keeper: %d bytes of meta and %d descriptors: %w", key, len(meta), len(fds), errdefs.ErrOutOfRange)
 	}
 	asked, err := c.ask("register "+key, message{kind: kindRegister, keys: []string{key}, meta: meta}, fds...)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) error {
-		_, err := c.answer(ctx, asked)
-		return err
-	}, nil
+	return &Registration{c, key, asked}, err
 }
 
-// Born names the process of a record. It must be called after the clone and before the child gets its program, and returns
-// when the message is sent: the keeper reads messages in their order, so nothing has to be waited for.
-func (c *Client) Born(key string, pid int) error {
+// Wait returns when the keeper has the record.
+func (r *Registration) Wait(ctx context.Context) error {
+	_, err := r.c.answer(ctx, r.asked)
+	return err
+}
+
+// Born names the record's process, after the record is there. It must be called after the clone and before the child gets its
+// program, and returns when the message is sent: the keeper reads messages in their order, so nothing has to be waited for.
+func (r *Registration) Born(ctx context.Context, pid int) error {
+	if err := r.Wait(ctx); err != nil {
+		return err
+	}
+	return r.c.born(r.key, pid)
+}
+
+func (c *Client) born(key string, pid int) error {
 	m := message{kind: kindBorn, keys: []string{key}, pid: pid}
 	if err := c.conn.Send(m.encode(nil)); err != nil {
 		return fmt.Errorf("tell the keeper of process %d of %s: %w", pid, key, c.gone(err))

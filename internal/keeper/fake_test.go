@@ -125,10 +125,10 @@ func obey(c *Client, o order, fds []*os.File) (r report, files []*os.File) {
 	case "clone":
 		r.PID, err = clone(o.Child)
 		if err == nil && o.Born {
-			err = c.Born(o.Key, r.PID)
+			err = c.born(o.Key, r.PID)
 		}
 	case "born":
-		err = c.Born(o.Key, o.PID)
+		err = c.born(o.Key, o.PID)
 	case "add":
 		err = c.Add(ctx, o.Key, fds...)
 	case "amend":
@@ -213,9 +213,9 @@ func openFDs(pid int) (int, error) {
 
 // register waits until the keeper has the record.
 func register(ctx context.Context, c *Client, key, meta string, fds ...*os.File) error {
-	wait, err := c.Register(key, []byte(meta), fds...)
+	r, err := c.Register(key, []byte(meta), fds...)
 	if err != nil {
 		return err
 	}
-	return wait(ctx)
+	return r.Wait(ctx)
 }

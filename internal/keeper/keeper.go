@@ -21,8 +21,8 @@
 //	  │ Ready{} ──────────────────────────────────► │  6  who waits for the daemon's start goes on
 //	  │                                             │
 //	  │ Register{seq, key, meta} + fds ───────────► │  7
+//	  │ clone(CLONE_PARENT) → PID                   │  8  beside the answer; the child waits for its program
 //	  │ ◄──────────────────────────── Done{seq}     │
-//	  │ clone(CLONE_PARENT) → PID                   │  8  the child waits for its program
 //	  │ Born{key, PID} ───────────────────────────► │  9  no answer: order is enough
 //	  │ … its program to the child …                │ 10
 //	  │ ◄───────────── Exited{key, PID, status}     │ 11  after wait4 returned it

@@ -37,3 +37,24 @@ func InNetns(ns *os.File, fn func() error) error {
 	}()
 	return <-done
 }
+
+// NewNetns makes a network namespace, which lives as long as the file or anybody in it.
+func NewNetns() (ns *os.File, err error) {
+	home, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("make a network namespace: %w", err)
+	}
+	defer func() { _ = home.Close() }()
+	err = InNetns(home, func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("make a network namespace: %w", err)
+		}
+		fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open a new network namespace: %w", err)
+		}
+		ns = os.NewFile(uintptr(fd), "network namespace")
+		return nil
+	})
+	return ns, err
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/spec"
@@ -59,7 +60,7 @@ type containerStart struct {
 	ready   *prepared
 	group   func() (*cgroup.Group, error) // waits until it is there
 	io      stdio.Set
-	known   func(context.Context) error // waits until the keeper has what pipes gave it
+	kept    *keeper.Registration
 	leave   func() error
 }
 
@@ -176,7 +177,7 @@ func (s *containerStart) pipes(context.Context) error {
 	if err := s.back.Push(fpStartKeep, "forget the keeper's record", forget); err != nil {
 		return err
 	}
-	s.known, err = s.r.cfg.Keeper.Register(key, nil, s.io.Held()...)
+	s.kept, err = s.r.cfg.Keeper.Register(key, nil, s.io.Held()...)
 	return err
 }
 
@@ -211,7 +212,7 @@ func (s *containerStart) born(ctx context.Context, pid int) error {
 	s.c.mu.Lock()
 	s.c.rec.Status.PID = pid
 	s.c.mu.Unlock()
-	return s.r.born(ctx, s.c.key(), pid, s.known)
+	return s.kept.Born(ctx, pid)
 }
 
 // running puts the start on record while the process prepares itself, once it may start. What is not on record as running has

@@ -110,13 +110,13 @@ func (e *execution) start(ctx context.Context, spec *oci.Spec, process *oci.Proc
 	if err != nil {
 		return nil, err
 	}
-	known, err := e.r.cfg.Keeper.Register(e.key, nil)
+	kept, err := e.r.cfg.Keeper.Register(e.key, nil)
 	if err != nil {
 		return nil, err
 	}
 	return maker.Exec(ctx, starter.ExecRequest{
 		Key: e.key, Container: e.c.id, PID: e.pid, PIDFD: e.target, Spec: spec, Process: process,
 		Stdin: pipes.Theirs[0], Stdout: pipes.Theirs[1], Stderr: pipes.Theirs[2], Cgroups: e.c.group().Join, Bundle: e.r.dirs.Container(e.c.id),
-		Born: func(pid int) error { return e.r.born(ctx, e.key, pid, known) },
+		Born: func(pid int) error { return kept.Born(ctx, pid) },
 	})
 }

@@ -27,7 +27,7 @@ func (s *sandbox) infraRequest() starter.InfraRequest {
 	cfg := s.config()
 	return starter.InfraRequest{
 		Key: s.key(), Name: s.infraName(), Hostname: cfg.KernelName(), Sysctls: cfg.Sysctls,
-		NewNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
+		JoinNet: !cfg.HostNetwork, NewIPC: !cfg.HostIPC, NewUTS: !cfg.HostNetwork, NewPID: cfg.SharePID && !cfg.HostPID,
 		OOMScoreAdj: infraOOMScore,
 	}
 }
@@ -106,12 +106,4 @@ func (s *sandbox) lent(spec *oci.Spec) error {
 		}
 	}
 	return nil // it shares the host's
-}
-
-// born tells the keeper whose a process is that was just cloned, before that is anything.
-func (r *Runtime) born(ctx context.Context, key string, pid int, known func(context.Context) error) error {
-	if err := known(ctx); err != nil {
-		return err
-	}
-	return r.cfg.Keeper.Born(key, pid)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/network"
+	"github.com/hull-pods/hull/internal/network/ready"
 	"github.com/hull-pods/hull/internal/runtime/leftover"
 	"github.com/hull-pods/hull/internal/runtime/outbox"
 	"github.com/hull-pods/hull/internal/runtime/record"
@@ -50,6 +51,8 @@ type Runtime struct {
 	all       *registry
 	events    outbox.Outbox[Owner, Event]
 
+	namespaces *ready.Namespaces
+
 	work sync.WaitGroup // goroutines of ours
 	stop context.CancelFunc
 }
@@ -77,11 +80,13 @@ func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 	if r.collector, err = logs.NewCollector(cfg.Log); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}
+	r.namespaces = ready.Open()
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
 	if err := r.recover(ctx, run); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover the runtime's state: %w", err), r.Close())
 	}
+	r.namespaces.Refill()
 	return r, nil
 }
 
@@ -89,6 +94,7 @@ func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 func (r *Runtime) Close() error {
 	r.stop()
 	r.events.Close()
+	r.namespaces.Close()
 	var errs []error
 	for _, c := range r.all.allContainers() {
 		errs = append(errs, c.detach())

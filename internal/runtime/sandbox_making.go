@@ -57,17 +57,21 @@ type sandboxMaking struct {
 	r     *Runtime
 	back  undo.Stack
 	group func() (*cgroup.Group, error) // waits until it is there
+
+	netns    *os.File     // ours until the infra process is in it
+	attached func() error // waits until the network is set up
 }
 
 func (m *sandboxMaking) run(ctx context.Context) (err error) {
+	defer m.closeNetns()
 	defer m.back.Run(ctx, &err)
 	w := stopwatch.Start(m.r.log, "sandbox", m.s.id)
 	for _, step := range []struct {
 		name string
 		make func(context.Context) error
 	}{
-		{"record", m.record}, {"cgroup", m.cgroup}, {"shm", m.shm}, {"infra process and network", m.infra},
-		{"host's ports", m.hostPorts}, {"name files", m.nameFiles}, {"ready", m.ready},
+		{"record", m.record}, {"cgroup", m.cgroup}, {"network", m.network}, {"shm", m.shm}, {"infra process", m.infra},
+		{"end of the network's", m.awaitNetwork}, {"name files", m.nameFiles}, {"ready", m.ready},
 	} {
 		if err := step.make(ctx); err != nil {
 			return err
@@ -76,6 +80,15 @@ func (m *sandboxMaking) run(ctx context.Context) (err error) {
 	}
 	m.back.Release()
 	return nil
+}
+
+// closeNetns leaves the network namespace to the infra process, and has the next sandbox's made.
+func (m *sandboxMaking) closeNetns() {
+	if m.netns != nil {
+		_ = m.netns.Close()
+		m.netns = nil
+		m.r.namespaces.Refill()
+	}
 }
 
 func (m *sandboxMaking) record(context.Context) error {
@@ -124,7 +137,7 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	if err := m.back.Push(fpSandboxKeep, "forget the keeper's record", forget); err != nil {
 		return err
 	}
-	known, err := m.r.cfg.Keeper.Register(key, nil)
+	kept, err := m.r.cfg.Keeper.Register(key, nil)
 	if err != nil {
 		return err
 	}
@@ -132,15 +145,12 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 		return err
 	}
 	request := s.infraRequest()
-	request.Born = func(pid int) error { return m.r.born(ctx, key, pid, known) }
+	request.Born = func(pid int) error { return kept.Born(ctx, pid) }
+	request.Netns = m.netns
 	var aside error // of what is done meanwhile: it says what it is about by itself
 	request.Cgroups = func() (files []*os.File, err error) {
 		files, aside = m.joinInfra()
 		return files, aside
-	}
-	request.Network = func(ns *os.File) error {
-		aside = m.network(ctx, ns)
-		return aside
 	}
 	p, err := m.r.native().Infra(ctx, request)
 	if aside != nil {
@@ -170,12 +180,35 @@ func (m *sandboxMaking) killInfra(ctx context.Context) error {
 	return m.s.kill(ctx)
 }
 
-func (m *sandboxMaking) network(ctx context.Context, ns *os.File) error {
-	request, err := m.claim()
-	if err != nil {
+// network begins to set up the network, beside the infra process that joins its namespace.
+func (m *sandboxMaking) network(ctx context.Context) (err error) {
+	s, cfg := m.s, m.s.config()
+	request := network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports}
+	if !cfg.HostNetwork {
+		if m.netns, err = m.r.namespaces.Take(); err != nil {
+			return err
+		}
+		request.Netns = m.netns
+	}
+	m.attached = sync.OnceValue(func() error {
+		if cfg.HostNetwork {
+			return m.r.cfg.Network.ClaimPorts(ctx, request)
+		}
+		return m.attach(ctx, request)
+	})
+	detach := func(ctx context.Context) error {
+		_ = m.attached() // whatever came of it
+		m.closeNetns()   // the interface ends with it
+		return m.r.cfg.Network.Detach(ctx, s.id)
+	}
+	if err := m.back.Push(fpSandboxNetwork, "detach the network", detach); err != nil {
 		return err
 	}
-	request.Netns = ns
+	go m.attached()
+	return nil
+}
+
+func (m *sandboxMaking) attach(ctx context.Context, request network.Request) error {
 	res, err := m.r.cfg.Network.Attach(ctx, request)
 	if err != nil {
 		return err
@@ -187,25 +220,7 @@ func (m *sandboxMaking) network(ctx context.Context, ns *os.File) error {
 	return nil
 }
 
-// hostPorts claims those of a Pod in the host's network.
-func (m *sandboxMaking) hostPorts(ctx context.Context) error {
-	if !m.s.config().HostNetwork {
-		return nil
-	}
-	request, err := m.claim()
-	if err != nil {
-		return err
-	}
-	return m.r.cfg.Network.ClaimPorts(ctx, request)
-}
-
-// claim is what the sandbox asks of the network, which from now on has something to take back.
-func (m *sandboxMaking) claim() (network.Request, error) {
-	s, cfg := m.s, m.s.config()
-	detach := func(ctx context.Context) error { return m.r.cfg.Network.Detach(ctx, s.id) }
-	err := m.back.Push(fpSandboxNetwork, "detach the network", detach)
-	return network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports}, err
-}
+func (m *sandboxMaking) awaitNetwork(context.Context) error { return m.attached() }
 
 // nameFiles live in the sandbox's directory, whose undo removes them.
 func (m *sandboxMaking) nameFiles(context.Context) error {

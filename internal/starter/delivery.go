@@ -51,7 +51,6 @@ type delivery struct {
 	console *os.File
 	born    func(int) error
 	ready   func() error
-	aside   func(*cloned) error // done while the process is at its program
 	kept    func(*os.File) error
 	hooks   *hookRun
 	running bool
@@ -185,11 +184,6 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 	}
 	if err := birth.Send(c.conn, image, fds); err != nil {
 		return nil, err
-	}
-	if d.aside != nil {
-		if err := d.aside(c); err != nil {
-			return nil, err
-		}
 	}
 	if d.ready != nil && !d.hooks.any() {
 		// The word is there before the process comes to wait for it: what is recorded costs the start nothing. Should

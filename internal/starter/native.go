@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -231,6 +230,9 @@ func (n *Native) Infra(ctx context.Context, r InfraRequest) (_ *Process, err err
 	if len(r.UIDMappings) > 0 && len(r.Sysctls) > 0 {
 		t = visible
 	}
+	if r.JoinNet {
+		d.add(compile.FDNamespace(oci.NetworkNamespace), r.Netns)
+	}
 	d.clone(t, order{name: r.Name, flags: infraFlags(r), uidMappings: r.UIDMappings, gidMappings: r.GIDMappings})
 	if err := d.join(r.Cgroups); err != nil {
 		return nil, err
@@ -240,30 +242,12 @@ func (n *Native) Infra(ctx context.Context, r InfraRequest) (_ *Process, err err
 		return nil, err
 	}
 	d.born = r.Born
-	if r.NewNet && r.Network != nil {
-		d.aside = func(c *cloned) error { return n.lendNetwork(c, r.Network) }
-	}
 	return d.run(ctx, b, &oci.Process{OOMScoreAdj: &r.OOMScoreAdj})
-}
-
-// lendNetwork opens the network namespace of a process that was just cloned, and is no other's: its descriptor says so.
-func (n *Native) lendNetwork(c *cloned, to func(*os.File) error) error {
-	name := strconv.Itoa(c.pid) + "/ns/net"
-	fd, err := unix.Openat(int(n.proc.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open the network namespace: %w", err)
-	}
-	ns := os.NewFile(uintptr(fd), "/proc/"+name)
-	defer func() { _ = ns.Close() }()
-	if err := linux.PidfdSignal(c.pidfd, 0); err != nil {
-		return fmt.Errorf("open the network namespace of a process that has ended: %w", err)
-	}
-	return to(ns)
 }
 
 func (n *Native) compileInfra(r InfraRequest, cgroups int) (*compile.Birth, error) {
 	return compile.Infra(compile.Sandbox{
-		Flags: infraFlags(r), Hostname: r.Hostname, Sysctls: r.Sysctls, UIDMappings: r.UIDMappings, GIDMappings: r.GIDMappings,
+		Flags: infraFlags(r), JoinNet: r.JoinNet, Hostname: r.Hostname, Sysctls: r.Sysctls, UIDMappings: r.UIDMappings, GIDMappings: r.GIDMappings,
 	}, Facts{LastCap: n.lastCap, Filter: n.infra}, cgroups)
 }
 

@@ -91,9 +91,9 @@ type InfraRequest struct {
 	Cgroups     Cgroups
 	OOMScoreAdj int
 	Born        func(pid int) error
-	// Network, if given, is called with a new network namespace, NewNet's, while the process still prepares itself. The
-	// file is the starter's.
-	Network func(ns *os.File) error
+	// JoinNet has the process join a network namespace, Netns, in place of NewNet.
+	JoinNet bool
+	Netns   *os.File
 }
 
 // Facts is what a compilation takes from the host.

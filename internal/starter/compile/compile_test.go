@@ -84,7 +84,7 @@ func TestListings(t *testing.T) {
 		},
 		"infra": func(t *testing.T) (*Birth, error) {
 			return Infra(Sandbox{
-				Flags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS, Hostname: "web",
+				Flags: unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS, JoinNet: true, Hostname: "web",
 				Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"},
 			}, goldenFacts(), 1)
 		},

@@ -14,6 +14,7 @@ const nobody = 65534
 // Sandbox is what an infra process sets up.
 type Sandbox struct {
 	Flags                    uintptr // of its clone: the namespaces that are its own
+	JoinNet                  bool    // it joins a network namespace
 	Hostname                 string
 	Sysctls                  map[string]string
 	UIDMappings, GIDMappings []oci.LinuxIDMapping // of a user namespace of its own
@@ -25,6 +26,9 @@ func Infra(s Sandbox, facts Facts, cgroups int) (*Birth, error) {
 	c := &compiler{p: birth.New("infra"), facts: facts, spec: &oci.Spec{Linux: &oci.Linux{}}}
 	b := &Birth{Program: c.p, Flags: s.Flags}
 	c.joinCgroups(cgroups)
+	if s.JoinNet {
+		c.call("join the network namespace", linux.SysSetns, c.p.FD(FDNamespace(oci.NetworkNamespace)), num(unix.CLONE_NEWNET))
+	}
 	c.call("enter /", linux.SysChdir, str("/"))
 	if s.Flags&unix.CLONE_NEWUTS != 0 && s.Hostname != "" {
 		c.hostname(s.Hostname)
