@@ -51,7 +51,7 @@
 //	                                                                    v1alpha1.Sandbox; birth=true: with listings
 //	GET    /apis/hull.internal/v1alpha1/info                            v1alpha1.Info
 //	POST   /apis/hull.internal/v1alpha1/check                           v1alpha1.CheckReport; repair=true
-//	POST   /apis/hull.internal/v1alpha1/stop                            409 while Pods have not ended; deletePods=true
+//	POST   /apis/hull.internal/v1alpha1/stop                            409 while Pods have not ended; deletePods=true, endPods=true&within=80s
 //
 // # Forms
 //

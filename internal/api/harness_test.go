@@ -252,6 +252,7 @@ func (f *fakeImages) Remove(_ context.Context, ref string) error {
 type fakeSystem struct {
 	stopped  bool
 	repaired bool
+	patience time.Duration
 }
 
 func (f *fakeSystem) Info(context.Context) (v1alpha1.Info, error) {
@@ -261,6 +262,11 @@ func (f *fakeSystem) Info(context.Context) (v1alpha1.Info, error) {
 func (f *fakeSystem) Check(_ context.Context, repair bool) ([]v1alpha1.Finding, error) {
 	f.repaired = repair
 	return []v1alpha1.Finding{{What: "a veth has no owner", Repaired: repair}}, nil
+}
+
+func (f *fakeSystem) Drain(_ context.Context, patience time.Duration) error {
+	f.patience = patience
+	return nil
 }
 
 func (f *fakeSystem) Stop(context.Context) error {

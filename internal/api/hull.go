@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"time"
 
@@ -35,6 +36,8 @@ type System interface {
 	Check(ctx context.Context, repair bool) ([]v1alpha1.Finding, error)
 	// Stop begins the end of the daemon and returns; answers that are under way still go out.
 	Stop(ctx context.Context) error
+	// Drain ends what runs of all Pods, and starts nothing any more; their objects stay. No container has longer than patience.
+	Drain(ctx context.Context, patience time.Duration) error
 }
 
 // own serves Hull's own verbs.
@@ -178,27 +181,46 @@ func (s own) check(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// stop ends the daemon. While Pods run it refuses, unless it shall delete them; then it waits until they are gone.
+// stop ends the daemon. While Pods run it refuses, unless it shall delete them, or end what runs of them; then it waits for that.
 func (s own) stop(w http.ResponseWriter, r *http.Request) error {
 	pods, version, err := store.List[*corev1.Pod](s.cfg.Store, "", nil)
 	if err != nil {
 		return err
 	}
-	if r.URL.Query().Get("deletePods") == "true" {
+	q := r.URL.Query()
+	if q.Get("deletePods") == "true" {
 		if err := s.deletePods(r.Context(), pods, version); err != nil {
+			return err
+		}
+	} else if q.Get("endPods") == "true" {
+		if err := s.endPods(r.Context(), q.Get("within")); err != nil {
 			return err
 		}
 	} else if n := countRunning(pods); n > 0 {
 		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.Group, Resource: "system"}, "hull",
 			fmt.Errorf("%d of %d Pods have not ended: delete them first, or let the stop do it (--delete-pods)", n, len(pods)))
 	}
-	if err := s.cfg.System.Stop(r.Context()); err != nil {
+	if err := s.cfg.System.Stop(context.WithoutCancel(r.Context())); err != nil {
 		return err
 	}
 	s.write(w, r, http.StatusOK, &metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess, Code: http.StatusOK,
 	})
 	return nil
+}
+
+// endPods ends what runs of all Pods. That is gone on with when the client has gone, and so is the stop that it was for.
+func (s own) endPods(ctx context.Context, within string) error {
+	patience := time.Duration(math.MaxInt64)
+	if within != "" {
+		var err error
+		if patience, err = time.ParseDuration(within); err != nil || patience <= 0 {
+			return badRequest(fmt.Sprintf("within: %q is no duration above 0", within))
+		}
+	}
+	ctx, cancel := s.until(context.WithoutCancel(ctx))
+	defer cancel()
+	return s.cfg.System.Drain(ctx, patience)
 }
 
 func countRunning(pods []*corev1.Pod) (n int) {

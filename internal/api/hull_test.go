@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -125,6 +127,28 @@ func TestStop(t *testing.T) {
 	}()
 	want[metav1.Status](h, 200, "POST", hullPath+"/stop?deletePods=true", "")
 	if list := want[corev1.PodList](h, 200, "GET", podsPath, ""); len(list.Items) != 0 || !h.system.stopped {
+		t.Errorf("%+v", list.Items)
+	}
+}
+
+func TestStopEndsPods(t *testing.T) {
+	h := newHull(t)
+	h.create("stays")
+	for _, within := range []string{"soon", "0s", "-1s"} {
+		if got := h.refused("POST", hullPath+"/stop?endPods=true&within="+within, ""); got != fmt.Sprintf("400 BadRequest: within: %q is no duration above 0", within) {
+			t.Error(got)
+		}
+	}
+	if h.system.stopped {
+		t.Error("stopped all the same")
+	}
+	for query, patience := range map[string]time.Duration{"": math.MaxInt64, "&within=80s": 80 * time.Second} {
+		want[metav1.Status](h, 200, "POST", hullPath+"/stop?endPods=true"+query, "")
+		if !h.system.stopped || h.system.patience != patience {
+			t.Errorf("%+v, want %v", h.system, patience)
+		}
+	}
+	if list := want[corev1.PodList](h, 200, "GET", podsPath, ""); len(list.Items) != 1 {
 		t.Errorf("%+v", list.Items)
 	}
 }

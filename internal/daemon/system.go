@@ -92,6 +92,11 @@ func (s system) Check(ctx context.Context, repair bool) ([]v1alpha1.Finding, err
 	return found, nil
 }
 
+// Drain is for a machine that goes down: the next hulld brings the Pods back.
+func (s system) Drain(ctx context.Context, patience time.Duration) error {
+	return s.d.pods.Drain(ctx, patience)
+}
+
 // settleLimit is how long a stop waits for Pods that have left the store, and not yet the kernel.
 const settleLimit = time.Minute
 

@@ -135,6 +135,13 @@ func (f *fakeRuntime) Sandboxes(runtime.Owner) (list []runtime.SandboxStatus) {
 
 func (f *fakeRuntime) Events(runtime.Owner) <-chan runtime.Event { return f.events }
 
+// reboots forgets everything that a runtime forgets with the machine's boot.
+func (f *fakeRuntime) reboots() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sandboxes, f.containers = map[string]*runtime.SandboxStatus{}, map[string]*fakeContainer{}
+}
+
 // dies ends the infra process of every sandbox.
 func (f *fakeRuntime) dies() {
 	f.mu.Lock()

@@ -29,6 +29,7 @@ type bench struct {
 	volumes *fakeVolumes
 	logs    string
 	stop    func() // of the workers, and waits for them
+	pods    *Pods
 }
 
 // inBubble runs a test with everything in a bubble.
@@ -62,6 +63,7 @@ func (b *bench) start() {
 		HostIPs: func() []string { return []string{"192.0.2.1"} }, Log: slog.New(slog.DiscardHandler),
 		Options: spec.Options{LogRoot: b.logs, ClusterDomain: "cluster.local"},
 	})
+	b.pods = p
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -70,6 +72,19 @@ func (b *bench) start() {
 		}
 	}()
 	b.stop = func() { cancel(); <-done }
+}
+
+// drain begins to end all Pods; what it returns tells whether that is done.
+func (b *bench) drain(patience time.Duration) (done func() bool) {
+	ended := make(chan struct{})
+	pods := b.pods
+	go func() {
+		defer close(ended)
+		if err := pods.Drain(b.t.Context(), patience); err != nil {
+			b.t.Error(err)
+		}
+	}()
+	return func() bool { return over(ended) }
 }
 
 // pass lets time pass, and everything happen that is due in it.

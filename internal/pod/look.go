@@ -13,6 +13,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/pod/spec"
+	"github.com/hull-pods/hull/internal/pod/status"
 	"github.com/hull-pods/hull/internal/runtime"
 	"github.com/hull-pods/hull/internal/volume"
 )
@@ -41,6 +42,7 @@ func (w *worker) look(ctx context.Context) {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.Attempt, a.Attempt), cmp.Compare(a.Name, b.Name))
 	})
 	w.seen.Sandboxes, w.seen.Containers = sandboxes, containers
+	w.seen.Containers = append(w.seen.Containers, status.Past(w.pod, &w.seen)...)
 	w.forget()
 }
 

@@ -24,6 +24,7 @@ import (
 	"os"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -93,7 +94,9 @@ type Pods struct {
 	cfg    Config
 	events *teller
 	work   sync.WaitGroup
-	slots  chan struct{} // held while the kernel makes a sandbox or a container: more at once only queue in there
+	// draining is not 0 once [Pods.Drain] has begun: the longest that a container then has for its end.
+	draining atomic.Int64
+	slots    chan struct{} // held while the kernel makes a sandbox or a container: more at once only queue in there
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker

@@ -643,9 +643,7 @@ func TestReboot(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.stop()
-			b.rt.mu.Lock()
-			b.rt.sandboxes, b.rt.containers = map[string]*runtime.SandboxStatus{}, map[string]*fakeContainer{}
-			b.rt.mu.Unlock()
+			b.rt.reboots()
 			b.rt.done()
 			b.start()
 			b.pass(1)
@@ -653,6 +651,78 @@ func TestReboot(t *testing.T) {
 			if policy == v1.RestartPolicyAlways {
 				b.did("0: start a 1", "start") // not into the log of the run before
 			}
+		})
+	}
+}
+
+// TestRebootKeepsExitCodes: what has succeeded is not run again because nobody but the object knows of it.
+func TestRebootKeepsExitCodes(t *testing.T) {
+	for _, test := range []struct {
+		policy       v1.RestartPolicy
+		before, then string
+		did          string
+	}{
+		{v1.RestartPolicyOnFailure, "Running i=Completed(0) a=Completed(0) b=Running", "Running i=Completed(0)/1 a=Completed(0) b=Running/1", "2: start i 0\n3: start b 0"},
+		{v1.RestartPolicyNever, "Running i=Completed(0) a=Completed(0) b=Running", "Failed i=Completed(0) a=Completed(0) b=ContainerStatusUnknown(137)/1", ""},
+	} {
+		inBubble(t, func(b *bench) {
+			b.behaves("i", behaviour{runs: time.Second})
+			b.create(podOf("i | a b", test.policy))
+			b.pass(1.5)
+			b.rt.exits("a", 0)
+			b.pass(0.5)
+			b.want(test.before)
+			b.stop()
+			b.rt.reboots()
+			b.rt.done()
+			b.start()
+			b.pass(3)
+			b.want(test.then)
+			b.did(test.did, "start")
+			b.stop() // and what was kept so is kept when the daemon comes back once more
+			b.start()
+			b.pass(20)
+			b.want(test.then)
+			b.did("", "start")
+		})
+	}
+}
+
+// TestDrain: what runs ends as it does in a deletion, but in the time that the machine has; nothing starts; the next daemon
+// goes on.
+func TestDrain(t *testing.T) {
+	for _, test := range []struct {
+		policy      v1.RestartPolicy
+		ended, then string
+		booted      bool
+	}{
+		{v1.RestartPolicyAlways, "Running s=Error(143) a=Error(143) b=Error(137)", "Running s=Running/1 a=Running/1 b=Running/1", true},
+		{v1.RestartPolicyAlways, "Running s=Error(143) a=Error(143) b=Error(137)", "Running s=Running/1 a=Running/1 b=Running/1", false},
+		{v1.RestartPolicyNever, "Failed s=Error(143) a=Error(143) b=Error(137)", "Failed s=Error(143) a=Error(143) b=Error(137)", true},
+	} {
+		inBubble(t, func(b *bench) {
+			b.behaves("b", behaviour{deaf: true})
+			b.create(podOf("s+ | a b", test.policy))
+			b.pass(1)
+			b.rt.done()
+			drained := b.drain(10 * time.Second)
+			b.pass(9)
+			if drained() {
+				t.Error("did not wait")
+			}
+			b.pass(1.5)
+			if !drained() {
+				t.Errorf("has not ended: %s", b.summary())
+			}
+			b.want(test.ended)
+			b.did("1: stop a 10s\n1: stop b 10s\n11: stop s 2s\n11: stop sandbox", "stop", "start", "sandbox")
+			b.stop()
+			if test.booted {
+				b.rt.reboots()
+			}
+			b.start()
+			b.pass(0.5)
+			b.want(test.then)
 		})
 	}
 }

@@ -34,9 +34,10 @@ type worker struct {
 	records   map[string]record // what goes with a container's removal, by ID
 	noted     map[string]bool   // events that were told, by Action.Key
 	flights   map[string]*flight
-	volumes   int  // failures in a row to make the volumes
-	finished  bool // everything is removed, and the object is told to go
-	over      bool // nothing is left to do for this worker
+	volumes   int           // failures in a row to make the volumes
+	finished  bool          // everything is removed, and the object is told to go
+	over      bool          // nothing is left to do for this worker
+	quiet     chan struct{} // closed when all of it has ended that [Pods.Drain] waits for
 	ended     chan struct{}
 }
 
@@ -53,7 +54,7 @@ type record struct{ log, termination string }
 
 func newWorker(p *Pods, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker {
 	w := &worker{
-		p: p, inbox: newInbox(), pod: shallow(pod), published: pod.Status,
+		p: p, inbox: newInbox(), quiet: make(chan struct{}), pod: shallow(pod), published: pod.Status,
 		log:     p.cfg.Log.With("namespace", pod.Namespace, "pod", pod.Name),
 		stopped: map[string]bool{}, messages: map[string]string{}, records: map[string]record{}, noted: map[string]bool{}, flights: map[string]*flight{},
 		seen: plan.Seen{
@@ -164,13 +165,14 @@ func (w *worker) step(ctx context.Context) time.Time {
 	if w.over {
 		return time.Time{}
 	}
+	w.seen.Draining = time.Duration(w.p.draining.Load())
 	w.look(ctx)
 	w.judge()
 	if w.finished {
 		w.tell()
 		return time.Time{}
 	}
-	if plan.Over(w.pod, &w.seen) {
+	if plan.Over(w.pod, &w.seen) || w.seen.Draining != 0 {
 		w.abandonStarts()
 	}
 	actions, wake := plan.Next(w.pod, w.seen, time.Now())
@@ -196,6 +198,7 @@ func (w *worker) step(ctx context.Context) time.Time {
 		w.judge()
 	}
 	w.tell()
+	w.drained()
 	return wake
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -61,33 +62,52 @@ func systemStart(e *env.Env) *cobra.Command {
 func systemStop(e *env.Env) *cobra.Command {
 	var pods podsAtStop
 	cmd := &cobra.Command{
-		Use:   "stop [--delete-pods|--leave-pods]",
-		Short: "Stop Hull; refused while Pods run, unless they may be deleted or left alone",
+		Use:   "stop [--delete-pods|--end-pods|--leave-pods]",
+		Short: "Stop Hull; refused while Pods run, unless they may be deleted, ended or left alone",
 		Example: `  hull system stop
   hull system stop --delete-pods
+  hull system stop --end-pods     # they end as when they are deleted; hull system start brings them back
   hull system stop --leave-pods   # they run on without hulld; hull system start takes them over`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if pods.within < 0 || (pods.within > 0 && !pods.end) {
+				return errors.New("--within is the longest grace period that --end-pods gives, above 0")
+			}
 			return stop(cmd.Context(), e, pods)
 		},
 	}
 	cmd.Flags().BoolVar(&pods.remove, "delete-pods", false, "delete all Pods first")
 	cmd.Flags().BoolVar(&pods.leave, "leave-pods", false, "stop hulld alone while Pods run, and let them run on")
-	cmd.MarkFlagsMutuallyExclusive("delete-pods", "leave-pods")
+	cmd.Flags().BoolVar(&pods.end, "end-pods", false, "end what runs of all Pods first, with its grace period; the Pods come back when Hull starts again")
+	cmd.Flags().DurationVar(&pods.within, "within", 0, "with --end-pods: the longest grace period that any container gets (default: its Pod's own)")
+	cmd.MarkFlagsMutuallyExclusive("delete-pods", "end-pods", "leave-pods")
 	return cmd
 }
 
 // podsAtStop is what a stop does with Pods that run; refused without either.
-type podsAtStop struct{ remove, leave bool }
+type podsAtStop struct {
+	remove, end, leave bool
+	within             time.Duration // end
+}
+
+func (p podsAtStop) query() url.Values {
+	q := url.Values{}
+	if p.remove {
+		q.Set("deletePods", "true")
+	}
+	if p.end {
+		q.Set("endPods", "true")
+	}
+	if p.within > 0 {
+		q.Set("within", p.within.String())
+	}
+	return q
+}
 
 func stop(ctx context.Context, e *env.Env, pods podsAtStop) error {
 	c, running := e.Running(ctx)
 	if running {
-		q := url.Values{}
-		if pods.remove {
-			q.Set("deletePods", "true")
-		}
-		err := c.Do(ctx, client.Request{Method: "POST", Path: hulld.Own("stop"), Query: q}, nil)
+		err := c.Do(ctx, client.Request{Method: "POST", Path: hulld.Own("stop"), Query: pods.query()}, nil)
 		if err != nil && (!pods.leave || !client.IsConflict(err)) {
 			return err
 		}
@@ -95,6 +115,13 @@ func stop(ctx context.Context, e *env.Env, pods podsAtStop) error {
 	stopped, live, err := stopKeeper(ctx, e.State)
 	if err != nil {
 		return err
+	}
+	if live > 0 && pods.end && !running {
+		// They run without hulld, which alone can end them as they want it.
+		if err := e.Start(ctx, nil); err != nil {
+			return err
+		}
+		return stop(ctx, e, pods)
 	}
 	if live > 0 {
 		if !pods.leave {

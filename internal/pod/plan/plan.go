@@ -37,9 +37,12 @@ const (
 // one computed last from the same Seen: a phase that is terminal there ends the Pod.
 func Next(pod *v1.Pod, seen Seen, now time.Time) (actions []Action, wake time.Time) {
 	p := planner{pod: pod, seen: &seen, now: now}
-	if p.over() {
+	switch {
+	case p.over():
 		p.terminate()
-	} else {
+	case seen.Draining != 0:
+		p.killAll()
+	default:
 		p.deadline()
 		p.run()
 	}

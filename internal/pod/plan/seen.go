@@ -33,6 +33,8 @@ type Seen struct {
 	Limited  bool
 	Measured time.Time
 	Evicted  string
+	// Draining is set when everything that runs shall end though the Pod is not over: the most that a container has for it.
+	Draining time.Duration
 	// Orphan is set when the object is gone from the store (deleted by force): everything is removed, nothing is written.
 	Orphan bool
 }

@@ -114,8 +114,16 @@ func (p *planner) kill(c *Container, grace time.Duration, message string, end bo
 	p.add(a)
 }
 
-// grace is the time between SIGTERM and SIGKILL that the Pod asks for, or that its deletion does.
+// grace is the time between SIGTERM and SIGKILL.
 func (p *planner) grace() time.Duration {
+	if most := p.seen.Draining; most != 0 {
+		return max(min(p.wanted(), most), minGrace)
+	}
+	return p.wanted()
+}
+
+// wanted is the grace period that the Pod asks for, or that its deletion does.
+func (p *planner) wanted() time.Duration {
 	if p.seen.Evicted != "" {
 		return minGrace
 	}
