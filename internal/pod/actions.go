@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -232,6 +233,17 @@ func (j *job) carryOut(ctx context.Context) (r result) {
 	return r
 }
 
+// makeLogDirs makes the directories of the containers' logs while the sandbox is made. Each start does it again, and tells why it
+// cannot be done.
+func (j *job) makeLogDirs() {
+	dir := j.p.cfg.Options.LogDirectory(j.pod)
+	for _, list := range [][]v1.Container{j.pod.Spec.InitContainers, j.pod.Spec.Containers} {
+		for i := range list {
+			_ = os.MkdirAll(filepath.Join(dir, list[i].Name), 0o755)
+		}
+	}
+}
+
 func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, error) {
 	cfg, err := spec.Sandbox(j.pod, j.flight.Attempt, &j.p.cfg.Options)
 	if err != nil {
@@ -242,6 +254,9 @@ func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, error) {
 		return nil, err
 	}
 	defer release()
+	var aside sync.WaitGroup
+	defer aside.Wait()
+	aside.Go(j.makeLogDirs)
 	s, err := j.p.cfg.Sandboxes.RunSandbox(context.WithoutCancel(ctx), cfg)
 	if err != nil {
 		return nil, err
