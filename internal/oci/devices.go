@@ -75,26 +75,9 @@ func specRules(rules []DeviceRule) []LinuxDeviceCgroup {
 	return out
 }
 
-// RulesOf are the device rules of a spec as plain values.
-func RulesOf(s *Spec) []DeviceRule {
-	if s.Linux == nil || s.Linux.Resources == nil {
-		return nil
-	}
-	var out []DeviceRule
-	for _, r := range s.Linux.Resources.Devices {
-		d := DeviceRule{Allow: r.Allow, Type: r.Type, Access: r.Access, Major: anyNumber, Minor: anyNumber}
-		if d.Type == "" {
-			d.Type = "a"
-		}
-		if r.Major != nil {
-			d.Major = *r.Major
-		}
-		if r.Minor != nil {
-			d.Minor = *r.Minor
-		}
-		out = append(out, d)
-	}
-	return out
+// Rules are the device rules of a container, which New puts into its spec, as plain values.
+func Rules(devices []Device, privileged bool, more []DeviceRule) []DeviceRule {
+	return deviceRules(&Config{Devices: devices, Privileged: privileged, Resources: Resources{Devices: more}})
 }
 
 func specDevices(devices []Device) []LinuxDevice {

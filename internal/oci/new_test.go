@@ -275,13 +275,18 @@ func TestExecProcess(t *testing.T) {
 	}
 }
 
-func TestDeviceRulesSurviveTheSpec(t *testing.T) {
-	c := base()
-	s, err := New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := RulesOf(s), deviceRules(&c); !slices.Equal(got, want) {
-		t.Errorf("rules %v, want %v", got, want)
+func TestRulesAreTheSpecs(t *testing.T) {
+	for _, privileged := range []bool{false, true} {
+		c := base()
+		c.Privileged = privileged
+		c.Devices = []Device{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229}, {Path: "/run/pipe", Type: "p"}}
+		s, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := specRules(Rules(c.Devices, c.Privileged, c.Resources.Devices))
+		if want := s.Linux.Resources.Devices; !reflect.DeepEqual(got, want) {
+			t.Errorf("rules %v, want %v", got, want)
+		}
 	}
 }

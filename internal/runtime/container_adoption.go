@@ -44,18 +44,18 @@ func (a *containerAdoption) run(ctx context.Context) error {
 		c.ending = true
 		close(c.gone)
 		close(c.ended)
-		a.r.all.forget(ctx, c.key())
+		a.r.exits.Forget(ctx, c.key())
 	case fate.Lost:
 		return a.lost(ctx)
 	case fate.Adopt:
 		if err := a.reopen(ctx); err != nil {
 			// One that cannot be taken over must not keep hulld from running the others.
 			a.r.log.Error("a container cannot be taken over, and is killed", "container", c.id, "err", err)
-			defer a.r.all.forget(ctx, c.key())
+			defer a.r.exits.Forget(ctx, c.key())
 			return errors.Join(c.detach(), a.lost(ctx))
 		}
 		if k.Exit != nil {
-			c.processEnded(*k.Exit)
+			c.ProcessEnded(*k.Exit)
 		}
 	}
 	return nil

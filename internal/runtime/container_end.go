@@ -17,8 +17,8 @@ import (
 // dead, so that its pipes have an end; only a log disk that is full takes longer, and then the writing goes on behind.
 const drainLimit = 10 * time.Second
 
-// processEnded is the keeper's word that the first process is gone. It may come before Start has returned.
-func (c *container) processEnded(e keeper.Exit) {
+// ProcessEnded is the keeper's word that the first process is gone. It may come before Start has returned.
+func (c *container) ProcessEnded(e keeper.Exit) {
 	c.mu.Lock()
 	if c.ending || e.PID != c.rec.Status.PID {
 		c.mu.Unlock() // seen before; or of a process that never ran the command, from before hulld restarted
@@ -56,7 +56,7 @@ func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 	errs = append(errs, err)
 	err = c.update(func(rec *record.Container) { rec.Status.SetExited(e.At, e.Status, oom > 0) })
 	errs = append(errs, err, c.detach())
-	c.r.all.forget(ctx, c.key())
+	c.r.exits.Forget(ctx, c.key())
 	close(c.ended)
 	c.tell(ContainerEnded)
 	return errors.Join(errs...)

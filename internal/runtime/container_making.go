@@ -14,12 +14,13 @@ import (
 
 var (
 	fpContainerRecord = failpoint.New("runtime.container.record")
+	fpContainerCgroup = failpoint.New("runtime.container.cgroup")
 	fpContainerLayers = failpoint.New("runtime.container.layers")
 	fpContainerUpper  = failpoint.New("runtime.container.upper")
 	fpContainerReady  = failpoint.New("runtime.container.ready")
 )
 
-// CreateContainer prepares a container: its layers are held, its writable layer exists, its spec is made. Everything
+// CreateContainer prepares a container: its cgroup and its writable layer exist, its layers are held, its spec is made. Everything
 // that a manifest or an image can have wrong, short of the command, is an error here. On an error nothing of it is left;
 // the files of cfg.Mounts are the runtime's from the call on, whatever the outcome.
 func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg ContainerConfig) (ContainerStatus, error) {
@@ -71,7 +72,7 @@ func (m *containerMaking) run(ctx context.Context) (err error) {
 		name string
 		make func(context.Context) error
 	}{
-		{"record", m.record}, {"layers", m.layers}, {"writable layer", m.upper}, {"root and spec", m.open},
+		{"record", m.record}, {"cgroup", m.cgroup}, {"layers", m.layers}, {"writable layer", m.upper}, {"root and spec", m.open},
 	} {
 		if err := step.make(ctx); err != nil {
 			return err
@@ -101,6 +102,15 @@ func (m *containerMaking) record(context.Context) error {
 	return c.update(func(*record.Container) {})
 }
 
+func (m *containerMaking) cgroup(context.Context) error {
+	remove := func(ctx context.Context) error { return m.ready.removeCgroup(ctx, m.c) }
+	if err := m.back.Push(fpContainerCgroup, "remove the cgroup", remove); err != nil {
+		return err
+	}
+	m.ready.makeCgroup(m.c)
+	return nil
+}
+
 func (m *containerMaking) layers(ctx context.Context) error {
 	c, images := m.c, m.r.cfg.Images
 	release := func(ctx context.Context) error { return images.Release(ctx, c.id) }
@@ -126,6 +136,9 @@ func (m *containerMaking) open(ctx context.Context) error {
 		return err
 	}
 	if err := m.ready.open(ctx, m.c); err != nil {
+		return err
+	}
+	if _, err := m.ready.group(); err != nil {
 		return err
 	}
 	return m.c.update(func(rec *record.Container) { rec.Phase = record.Ready })

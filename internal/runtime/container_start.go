@@ -5,18 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
-	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/keeper"
-	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/record"
-	"github.com/hull-pods/hull/internal/runtime/spec"
 	"github.com/hull-pods/hull/internal/runtime/stdio"
 	"github.com/hull-pods/hull/internal/runtime/stopwatch"
 	"github.com/hull-pods/hull/internal/runtime/streams"
@@ -58,7 +54,6 @@ type containerStart struct {
 	back    undo.Stack
 	starter starter.Starter
 	ready   *prepared
-	group   func() (*cgroup.Group, error) // waits until it is there
 	io      stdio.Set
 	kept    *keeper.Registration
 	leave   func() error
@@ -133,30 +128,16 @@ func (s *containerStart) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// cgroup begins to make the container's, beside the process that joins it.
+// cgroup takes over the one that CreateContainer has made, or makes it again.
 func (s *containerStart) cgroup(context.Context) error {
-	c := s.c
-	res := spec.CgroupResources(c.config().Resources)
-	res.Devices = spec.CgroupRules(oci.RulesOf(s.ready.spec))
-	s.group = sync.OnceValues(func() (*cgroup.Group, error) { return s.r.cfg.Cgroups.Create(c.cgroup(), res) })
-	remove := func(ctx context.Context) error {
-		_, _ = s.group() // whatever came of it
-		return c.group().Remove(ctx)
-	}
+	remove := func(ctx context.Context) error { return s.ready.removeCgroup(ctx, s.c) }
 	if err := s.back.Push(fpStartCgroup, "remove the cgroup", remove); err != nil {
 		return err
 	}
-	go s.group()
-	return nil
-}
-
-// join opens the cgroup's files once it is there.
-func (s *containerStart) join() ([]*os.File, error) {
-	group, err := s.group()
-	if err != nil {
-		return nil, err
+	if s.ready.group == nil {
+		s.ready.makeCgroup(s.c)
 	}
-	return group.Join()
+	return nil
 }
 
 // pipes makes the container's stdio and has the keeper hold our ends of it, before there is a process.
@@ -192,7 +173,7 @@ func (s *containerStart) process(ctx context.Context) error {
 	}
 	p, err := s.starter.Start(ctx, starter.Request{
 		Key: c.id, Spec: s.ready.spec, Rootfs: s.ready.rootfs, Sources: s.ready.sources,
-		Stdin: s.io.Stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.join, Bundle: s.r.dirs.Container(c.id),
+		Stdin: s.io.Stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.ready.join, Bundle: s.r.dirs.Container(c.id),
 		Witness: s.io.Witness, Ready: s.running,
 		Born:    func(pid int) error { return s.born(ctx, pid) },
 		Console: func(master *os.File) error { return s.keepTerminal(ctx, master) },

@@ -30,7 +30,7 @@ type execution struct {
 	exit keeper.Exit
 }
 
-func (e *execution) processEnded(exit keeper.Exit) {
+func (e *execution) ProcessEnded(exit keeper.Exit) {
 	e.once.Do(func() {
 		e.exit = exit
 		close(e.gone)
@@ -70,8 +70,8 @@ func (c *container) exec(ctx context.Context, args []string, st Streams) (int, e
 		return 0, err
 	}
 	defer pipes.Close()
-	c.r.all.watch(e.key, e)
-	defer c.r.all.forget(context.WithoutCancel(ctx), e.key)
+	c.r.exits.Watch(e.key, e)
+	defer c.r.exits.Forget(context.WithoutCancel(ctx), e.key)
 	p, err := e.start(ctx, spec, process, pipes)
 	if err != nil {
 		return 0, err

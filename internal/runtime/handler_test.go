@@ -15,6 +15,7 @@ import (
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/exits"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/starter"
 )
@@ -35,7 +36,7 @@ func without(t *testing.T, state ContainerState) (*Runtime, *container) {
 	t.Cleanup(func() { _ = images.Close() })
 	r := &Runtime{
 		cfg: Config{Instance: hulltest.Instance(t), Cgroups: tree, Images: images, Starters: map[string]starter.Starter{}, Log: log},
-		log: log, dirs: record.Dirs{Root: dir, State: dir}, all: newRegistry(nil, log),
+		log: log, dirs: record.Dirs{Root: dir, State: dir}, all: newRegistry(exits.New(nil, log)),
 	}
 	s := r.newSandbox(record.NewID(), record.Sandbox{Phase: record.Ready})
 	s.rec.Status.Config = SandboxConfig{Namespace: "ns", Name: "pod", CgroupParent: "podgone", Handler: "gone"}

@@ -39,8 +39,8 @@ func (s *sandbox) hold(pidfd *os.File, pid int) {
 	s.pidfd, s.rec.Status.PID = pidfd, pid
 }
 
-// processEnded is the keeper's word that the infra process is gone, and with it everything that it held together.
-func (s *sandbox) processEnded(e keeper.Exit) {
+// ProcessEnded is the keeper's word that the infra process is gone, and with it everything that it held together.
+func (s *sandbox) ProcessEnded(e keeper.Exit) {
 	s.markEnded(e.At)
 	s.r.events.Put(s.config().Owner, Event{Type: SandboxEnded, SandboxID: s.id})
 }

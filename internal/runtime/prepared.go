@@ -3,9 +3,12 @@ package runtime
 import (
 	"context"
 	"os"
+	"sync"
 
+	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/process"
+	"github.com/hull-pods/hull/internal/runtime/spec"
 )
 
 // prepared is what CreateContainer has for StartContainer.
@@ -13,6 +16,30 @@ type prepared struct {
 	rootfs  *os.File
 	sources map[string]*os.File // mount sources, by destination
 	spec    *oci.Spec
+	group   func() (*cgroup.Group, error) // waits until the cgroup is there
+}
+
+// makeCgroup begins to make the container's cgroup, beside all else.
+func (p *prepared) makeCgroup(c *container) {
+	p.group = sync.OnceValues(func() (*cgroup.Group, error) { return c.r.cfg.Cgroups.Create(c.cgroup(), spec.Cgroup(c.config())) })
+	go p.group()
+}
+
+// removeCgroup is the undo of makeCgroup, whatever has come of it.
+func (p *prepared) removeCgroup(ctx context.Context, c *container) error {
+	if p.group != nil {
+		_, _ = p.group()
+	}
+	return c.group().Remove(ctx)
+}
+
+// join opens the cgroup's files once it is there.
+func (p *prepared) join() ([]*os.File, error) {
+	group, err := p.group()
+	if err != nil {
+		return nil, err
+	}
+	return group.Join()
 }
 
 func (p *prepared) close() {

@@ -59,7 +59,7 @@ func (r *Runtime) recover(ctx, run context.Context) error {
 		return err
 	}
 	// Exits wait in the keeper's channel until everybody who may be told of one is known.
-	r.work.Go(func() { r.all.dispatch(run) })
+	r.work.Go(func() { r.exits.Run(run) })
 	v.goOn(ctx)
 	if err := v.endStrangers(ctx); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (v *recovery) goOn(ctx context.Context) {
 func (v *recovery) endStrangers(ctx context.Context) error {
 	var keys []string
 	for key, k := range v.kept {
-		if v.r.all.watched(key) != nil {
+		if v.r.exits.Watcher(key) != nil {
 			continue
 		}
 		if k.PID != 0 && k.Exit == nil {

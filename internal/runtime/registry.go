@@ -1,9 +1,7 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -11,54 +9,48 @@ import (
 
 	"github.com/containerd/errdefs"
 
-	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/runtime/exits"
 )
 
-// registry is which sandboxes and containers there are, and whose each process is that the keeper has.
+// registry is which sandboxes and containers there are.
 type registry struct {
-	keeper *keeper.Client
-	log    *slog.Logger
+	exits *exits.Exits
 
 	mu         sync.Mutex // guards the maps, not what is in them
 	sandboxes  map[string]*sandbox
 	containers map[string]*container
-	processes  map[string]exited // by the keeper's key
 }
 
-// exited is whoever wants to know that the process of a keeper's record has ended.
-type exited interface{ processEnded(keeper.Exit) }
-
-func newRegistry(k *keeper.Client, log *slog.Logger) *registry {
-	return &registry{
-		keeper: k, log: log,
-		sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, processes: map[string]exited{},
-	}
+func newRegistry(x *exits.Exits) *registry {
+	return &registry{exits: x, sandboxes: map[string]*sandbox{}, containers: map[string]*container{}}
 }
 
 func (r *registry) addSandbox(s *sandbox) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sandboxes[s.id], r.processes[s.key()] = s, s
+	r.sandboxes[s.id] = s
+	r.exits.Watch(s.key(), s)
 }
 
 func (r *registry) addContainer(c *container) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.containers[c.id], r.processes[c.key()] = c, c
+	r.containers[c.id] = c
+	r.exits.Watch(c.key(), c)
 }
 
 func (r *registry) dropSandbox(s *sandbox) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sandboxes, s.id)
-	delete(r.processes, s.key())
+	r.exits.Unwatch(s.key())
 }
 
 func (r *registry) dropContainer(c *container) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.containers, c.id)
-	delete(r.processes, c.key())
+	r.exits.Unwatch(c.key())
 }
 
 func (r *registry) sandbox(id string) (*sandbox, error) {
@@ -129,49 +121,5 @@ func (r *registry) Cgroups(into map[string]bool) {
 	}
 	for _, c := range r.containers {
 		into[c.cgroup()] = true
-	}
-}
-
-// watch has the end of a keeper's record told to p.
-func (r *registry) watch(key string, p exited) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.processes[key] = p
-}
-
-// watched is who is told of the end of a keeper's record; nil for a stranger's.
-func (r *registry) watched(key string) exited {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.processes[key]
-}
-
-// forget drops the keeper's record, and with it the descriptors that it holds. The key may be used again after that.
-func (r *registry) forget(ctx context.Context, key string) {
-	r.mu.Lock()
-	delete(r.processes, key)
-	r.mu.Unlock()
-	if err := r.keeper.Forget(ctx, key); err != nil && ctx.Err() == nil {
-		r.log.Warn("the keeper holds on to a record", "key", key, "err", err)
-	}
-}
-
-// dispatch hands every exit that the keeper reports to the noun whose process it was.
-func (r *registry) dispatch(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case e, ok := <-r.keeper.Exits():
-			if !ok {
-				return // the keeper has died, and hulld ends: see daemon
-			}
-			p := r.watched(e.Key)
-			if p == nil {
-				r.log.Debug("exit of a process that nobody waits for", "key", e.Key, "pid", e.PID)
-				continue
-			}
-			p.processEnded(e)
-		}
 	}
 }

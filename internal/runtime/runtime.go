@@ -17,6 +17,7 @@ import (
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/network"
 	"github.com/hull-pods/hull/internal/network/ready"
+	"github.com/hull-pods/hull/internal/runtime/exits"
 	"github.com/hull-pods/hull/internal/runtime/leftover"
 	"github.com/hull-pods/hull/internal/runtime/outbox"
 	"github.com/hull-pods/hull/internal/runtime/record"
@@ -49,6 +50,7 @@ type Runtime struct {
 	host      *spec.Host
 	collector *logs.Collector
 	all       *registry
+	exits     *exits.Exits
 	events    outbox.Outbox[Owner, Event]
 
 	namespaces *ready.Namespaces
@@ -63,8 +65,9 @@ type Runtime struct {
 func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 	r := &Runtime{
 		cfg: cfg, dirs: record.Dirs{Root: cfg.Root, State: cfg.State}, log: cfg.Log,
-		all: newRegistry(cfg.Keeper, cfg.Log),
+		exits: exits.New(cfg.Keeper, cfg.Log),
 	}
+	r.all = newRegistry(r.exits)
 	if err := linux.PrivateDirs(r.dirs.Sandboxes(), r.dirs.Containers(), r.dirs.Uppers()); err != nil {
 		return nil, fmt.Errorf("open runtime: %w", err)
 	}

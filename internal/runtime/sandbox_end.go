@@ -58,7 +58,7 @@ func (s *sandbox) stop(ctx context.Context) error {
 	if err := s.kill(ctx); err != nil {
 		return err
 	}
-	s.r.all.forget(ctx, s.key())
+	s.r.exits.Forget(ctx, s.key())
 	if err := fpStopNetwork.Hit(); err != nil {
 		return err
 	}

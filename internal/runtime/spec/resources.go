@@ -3,6 +3,7 @@ package spec
 import (
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/oci"
+	"github.com/hull-pods/hull/internal/runtime/record"
 )
 
 // CgroupResources translates between two packages that may not know each other.
@@ -17,11 +18,11 @@ func CgroupResources(r oci.Resources) cgroup.Resources {
 	return out
 }
 
-// CgroupRules translates device rules in the same way.
-func CgroupRules(rules []oci.DeviceRule) []cgroup.DeviceRule {
-	out := make([]cgroup.DeviceRule, len(rules))
-	for i, r := range rules {
-		out[i] = cgroup.DeviceRule{Allow: r.Allow, Type: r.Type, Major: r.Major, Minor: r.Minor, Access: r.Access}
+// Cgroup is what a container's cgroup allows: as its spec says, which need not be made for it.
+func Cgroup(c *record.ContainerConfig) cgroup.Resources {
+	out := CgroupResources(c.Resources)
+	for _, r := range oci.Rules(c.Devices, c.Privileged, c.Resources.Devices) {
+		out.Devices = append(out.Devices, cgroup.DeviceRule{Allow: r.Allow, Type: r.Type, Major: r.Major, Minor: r.Minor, Access: r.Access})
 	}
 	return out
 }
