@@ -90,11 +90,11 @@ type Registration struct {
 
 // Register makes a record, and gives the keeper duplicates of the descriptors. It returns when that is on its way; what the
 // keeper says to it is for [Registration.Wait].
-func (c *Client) Register(key string, meta []byte, fds ...*os.File) (*Registration, error) {
-	if key == "" || len(key) > MaxKey || len(meta) > MaxMeta || len(fds) > MaxFDs {
-		return nil, fmt.Errorf("register %q with the keeper: %d bytes of meta and %d descriptors: %w", key, len(meta), len(fds), errdefs.ErrOutOfRange)
+func (c *Client) Register(key string, _ []byte, fds ...*os.File) (*Registration, error) {
+	if key == "" || len(key) > MaxKey || len(fds) > MaxFDs {
+		return nil, fmt.Errorf("register %q with the keeper: %d descriptors: %w", key, len(fds), errdefs.ErrOutOfRange)
 	}
-	asked, err := c.ask("register "+key, message{kind: kindRegister, keys: []string{key}, meta: meta}, fds...)
+	asked, err := c.ask("register "+key, message{kind: kindRegister, keys: []string{key}}, fds...)
 	return &Registration{c, key, asked}, err
 }
 
@@ -119,15 +119,6 @@ func (c *Client) born(key string, pid int) error {
 		return fmt.Errorf("tell the keeper of process %d of %s: %w", pid, key, c.gone(err))
 	}
 	return nil
-}
-
-// Amend replaces a record's Meta.
-func (c *Client) Amend(ctx context.Context, key string, meta []byte) error {
-	if len(meta) > MaxMeta {
-		return fmt.Errorf("amend %s: %d bytes of meta: %w", key, len(meta), errdefs.ErrOutOfRange)
-	}
-	_, err := c.call(ctx, "amend "+key, message{kind: kindAmend, keys: []string{key}, meta: meta})
-	return err
 }
 
 // Add gives the keeper duplicates of more descriptors of a record, after those that it has.
@@ -289,7 +280,7 @@ func (c *Client) handle(b []byte, fds []*os.File) error {
 		default:
 		}
 	case m.kind == kindRecord && w != nil:
-		w.records = append(w.records, Record{Key: m.key(), Meta: m.meta, FDs: fds, PID: m.pid, Exit: m.exit()})
+		w.records = append(w.records, Record{Key: m.key(), FDs: fds, PID: m.pid, Exit: m.exit()})
 		fds = nil
 	case m.kind == kindDone && w != nil:
 		if m.class != "" {

@@ -40,7 +40,6 @@ type order struct {
 	Do    string
 	Key   string
 	Keys  []string
-	Meta  string
 	N     int
 	PID   int
 	Child []string // a command line
@@ -55,10 +54,10 @@ type report struct {
 }
 
 type reported struct {
-	Key, Meta string
-	PID       int
-	Exit      *Exit
-	FDs       int
+	Key  string
+	PID  int
+	Exit *Exit
+	FDs  int
 }
 
 func fake(path string) int {
@@ -117,10 +116,10 @@ func obey(c *Client, o order, fds []*os.File) (r report, files []*os.File) {
 	var err error
 	switch o.Do {
 	case "register":
-		err = register(ctx, c, o.Key, o.Meta, fds...)
+		err = register(ctx, c, o.Key, fds...)
 	case "register-many":
 		for i := range o.N {
-			err = errors.Join(err, register(ctx, c, fmt.Sprint(o.Key, i), o.Meta, fds...))
+			err = errors.Join(err, register(ctx, c, fmt.Sprint(o.Key, i), fds...))
 		}
 	case "clone":
 		r.PID, err = clone(o.Child)
@@ -131,8 +130,6 @@ func obey(c *Client, o order, fds []*os.File) (r report, files []*os.File) {
 		err = c.born(o.Key, o.PID)
 	case "add":
 		err = c.Add(ctx, o.Key, fds...)
-	case "amend":
-		err = c.Amend(ctx, o.Key, []byte(o.Meta))
 	case "forget":
 		err = c.Forget(ctx, o.Keys...)
 	case "records":
@@ -172,7 +169,7 @@ func recordsOf(c *Client, ctx context.Context) ([]reported, []*os.File, error) {
 	var out []reported
 	var files []*os.File
 	for _, rec := range records {
-		out = append(out, reported{Key: rec.Key, Meta: string(rec.Meta), PID: rec.PID, Exit: rec.Exit, FDs: len(rec.FDs)})
+		out = append(out, reported{Key: rec.Key, PID: rec.PID, Exit: rec.Exit, FDs: len(rec.FDs)})
 		if len(records) < 10 {
 			files = append(files, rec.FDs...)
 		} else {
@@ -212,8 +209,8 @@ func openFDs(pid int) (int, error) {
 }
 
 // register waits until the keeper has the record.
-func register(ctx context.Context, c *Client, key, meta string, fds ...*os.File) error {
-	r, err := c.Register(key, []byte(meta), fds...)
+func register(ctx context.Context, c *Client, key string, fds ...*os.File) error {
+	r, err := c.Register(key, nil, fds...)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,9 @@
 //
 // The keeper is a tiny program that outlives the daemon. Containers are its children (the daemon clones them with
 // CLONE_PARENT), it is the subreaper for what they leave behind, it reaps at once whatever the daemon does, and it holds
-// duplicates of the descriptors that must not close: log pipes, terminals. It knows nothing of Pods: a record is a key, some
-// bytes that only the daemon understands, descriptors, a PID and an exit. Records live in its memory alone; they survive
-// the daemon's death, and the keeper's own upgrade, which is an execve of itself.
+// duplicates of the descriptors that must not close: log pipes, terminals. It knows nothing of Pods: a record is a key,
+// descriptors, a PID and an exit. Records live in its memory alone; they survive the daemon's death, and the keeper's own
+// upgrade, which is an execve of itself.
 //
 // # The conversation
 //
@@ -20,7 +20,7 @@
 //	  │ ◄──────────────────────────── Done{seq}     │
 //	  │ Ready{} ──────────────────────────────────► │  6  who waits for the daemon's start goes on
 //	  │                                             │
-//	  │ Register{seq, key, meta} + fds ───────────► │  7
+//	  │ Register{seq, key} + fds ─────────────────► │  7
 //	  │ clone(CLONE_PARENT) → PID                   │  8  beside the answer; the child waits for its program
 //	  │ ◄──────────────────────────── Done{seq}     │
 //	  │ Born{key, PID} ───────────────────────────► │  9  no answer: order is enough
@@ -28,7 +28,7 @@
 //	  │ ◄───────────── Exited{key, PID, status}     │ 11  after wait4 returned it
 //	  │ Forget{seq, key …} ───────────────────────► │ 12  record, exit and descriptors are dropped
 //	  │ ◄──────────────────────────── Done{seq}     │
-//	  │ (Add, Amend, Check, Shutdown: like Register)│
+//	  │ (Add, Check, Shutdown: like Register)       │
 //
 // If the daemon dies
 //   - before 7 is sent: nothing is known, nothing was made. Sent messages count: the keeper reads the queue to its end
@@ -91,7 +91,6 @@ const (
 // Record is what the keeper knows of one process, or of one that is about to be made.
 type Record struct {
 	Key  string
-	Meta []byte     // the daemon's own, at most MaxMeta
 	FDs  []*os.File // duplicates, in the order in which they were registered
 	PID  int        // 0 until Born
 	Exit *Exit      // nil while it lives

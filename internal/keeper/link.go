@@ -143,7 +143,7 @@ func (l *link) handle(m *message, fds []int) error {
 	k := l.k
 	switch m.kind {
 	case kindRegister:
-		l.answer(m, k.records.register(m.key(), m.meta, fds))
+		l.answer(m, k.records.register(m.key(), fds))
 		return nil
 	case kindAdd:
 		l.answer(m, k.records.add(m.key(), fds))
@@ -164,8 +164,6 @@ func (l *link) handle(m *message, fds []int) error {
 			k.log.Error("a birth matches no record", "key", m.key(), "pid", m.pid, "err", err)
 		}
 		k.tell(exit)
-	case kindAmend:
-		l.answer(m, k.records.amend(m.key(), m.meta))
 	case kindForget:
 		k.records.forget(m.keys)
 		l.answer(m, nil)
@@ -173,7 +171,7 @@ func (l *link) handle(m *message, fds []int) error {
 		l.answer(m, k.records.check(m.key(), m.pid))
 	case kindList:
 		for _, e := range k.records.list() {
-			r := message{kind: kindRecord, seq: m.seq, keys: []string{e.key}, meta: e.meta, pid: e.pid}
+			r := message{kind: kindRecord, seq: m.seq, keys: []string{e.key}, pid: e.pid}
 			r.setExit(e.exit)
 			l.send(&r, e)
 		}

@@ -21,7 +21,6 @@ const keptExits = 1024
 // and wake the keeper for each line that a container writes.
 type entry struct {
 	key  string
-	meta []byte
 	fds  []int
 	pid  int
 	exit *Exit
@@ -52,11 +51,11 @@ func newTable() *table {
 }
 
 // register takes the descriptors over, also when it fails.
-func (t *table) register(key string, meta []byte, fds []int) error {
+func (t *table) register(key string, fds []int) error {
 	var err error
 	switch {
-	case key == "" || len(key) > MaxKey || len(meta) > MaxMeta || len(fds) > MaxFDs:
-		err = fmt.Errorf("a record with %d bytes of key, %d of meta, %d descriptors: %w", len(key), len(meta), len(fds), errdefs.ErrInvalidArgument)
+	case key == "" || len(key) > MaxKey || len(fds) > MaxFDs:
+		err = fmt.Errorf("a record with %d bytes of key, %d descriptors: %w", len(key), len(fds), errdefs.ErrInvalidArgument)
 	case t.entries[key] != nil:
 		err = fmt.Errorf("record %s: %w", key, errdefs.ErrAlreadyExists)
 	}
@@ -65,7 +64,7 @@ func (t *table) register(key string, meta []byte, fds []int) error {
 		return err
 	}
 	t.n++
-	t.entries[key] = &entry{key: key, meta: meta, fds: fds, n: t.n}
+	t.entries[key] = &entry{key: key, fds: fds, n: t.n}
 	return nil
 }
 
@@ -127,18 +126,6 @@ func (t *table) add(key string, fds []int) error {
 		return err
 	}
 	e.fds = append(e.fds, fds...)
-	return nil
-}
-
-func (t *table) amend(key string, meta []byte) error {
-	e := t.entries[key]
-	if e == nil {
-		return fmt.Errorf("record %s: %w", key, errdefs.ErrNotFound)
-	}
-	if len(meta) > MaxMeta {
-		return fmt.Errorf("record %s: %d bytes of meta: %w", key, len(meta), errdefs.ErrInvalidArgument)
-	}
-	e.meta = meta
 	return nil
 }
 

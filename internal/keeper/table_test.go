@@ -49,7 +49,7 @@ func TestBorn(t *testing.T) {
 					t.Fatalf("an exit of nobody matched %+v", e)
 				}
 			}
-			if err := tab.register("c1", nil, nil); err != nil {
+			if err := tab.register("c1", nil); err != nil {
 				t.Fatal(err)
 			}
 			exit, err := tab.born("c1", pid, epoch)
@@ -78,7 +78,7 @@ func status(s unix.WaitStatus) *unix.WaitStatus { return &s }
 
 func TestTableRefuses(t *testing.T) {
 	tab, closed := fakeTable(linux.ChildAlive, true)
-	if err := tab.register("a", nil, []int{50}); err != nil {
+	if err := tab.register("a", []int{50}); err != nil {
 		t.Fatal(err)
 	}
 	long := string(make([]byte, MaxKey+1))
@@ -87,12 +87,10 @@ func TestTableRefuses(t *testing.T) {
 		err  error
 		want error
 	}{
-		{"twice", tab.register("a", nil, []int{51}), errdefs.ErrAlreadyExists},
-		{"no key", tab.register("", nil, []int{52}), errdefs.ErrInvalidArgument},
-		{"long key", tab.register(long, nil, nil), errdefs.ErrInvalidArgument},
-		{"large meta", tab.register("b", make([]byte, MaxMeta+1), nil), errdefs.ErrInvalidArgument},
-		{"many descriptors", tab.register("b", nil, make([]int, MaxFDs+1)), errdefs.ErrInvalidArgument},
-		{"amend nothing", tab.amend("b", nil), errdefs.ErrNotFound},
+		{"twice", tab.register("a", []int{51}), errdefs.ErrAlreadyExists},
+		{"no key", tab.register("", []int{52}), errdefs.ErrInvalidArgument},
+		{"long key", tab.register(long, nil), errdefs.ErrInvalidArgument},
+		{"many descriptors", tab.register("b", make([]int, MaxFDs+1)), errdefs.ErrInvalidArgument},
 		{"check nothing", tab.check("b", 1), errdefs.ErrNotFound},
 		{"check the unborn", tab.check("a", 0), errdefs.ErrNotFound},
 		{"birth of nothing", second(tab.born("b", 1, epoch)), errdefs.ErrNotFound},
@@ -117,7 +115,7 @@ func second[T any](_ T, err error) error { return err }
 func TestForget(t *testing.T) {
 	tab, closed := fakeTable(linux.ChildAlive, true)
 	for i, key := range []string{"a", "b", "c"} {
-		if err := tab.register(key, nil, []int{50 + i}); err != nil {
+		if err := tab.register(key, []int{50 + i}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -185,7 +185,7 @@ func (k *Keeper) encodeState() []byte {
 	}
 	b := frame(nil, &head)
 	for _, e := range k.records.list() {
-		m := message{kind: kindRecord, keys: []string{e.key}, meta: e.meta, pid: e.pid, fds: e.fds}
+		m := message{kind: kindRecord, keys: []string{e.key}, pid: e.pid, fds: e.fds}
 		m.setExit(e.exit)
 		b = frame(b, &m)
 	}
@@ -325,7 +325,7 @@ func (k *Keeper) restore(m *message) error {
 			}
 		}
 		t.n++
-		e := &entry{key: m.key(), meta: m.meta, fds: m.fds, pid: m.pid, exit: m.exit(), n: t.n}
+		e := &entry{key: m.key(), fds: m.fds, pid: m.pid, exit: m.exit(), n: t.n}
 		t.entries[e.key] = e
 		if e.lives() {
 			t.byPID[e.pid] = e

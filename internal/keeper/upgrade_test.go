@@ -51,7 +51,7 @@ func TestUpgrade(t *testing.T) {
 	h := w.start()
 	h.do(order{Do: "ready"})
 	r, wr := pipe(t)
-	h.do(order{Do: "register", Key: "fds", Meta: "{}"}, r)
+	h.do(order{Do: "register", Key: "fds"}, r)
 	_, release1 := h.child("pending", 11)
 	_, release2 := h.child("later", 12)
 	release1()

@@ -19,7 +19,6 @@ const (
 // Limits of what the keeper accepts from its daemon.
 const (
 	MaxKey  = 256       // bytes of a key
-	MaxMeta = 32 << 10  // bytes of a record's Meta
 	MaxFDs  = 32        // descriptors of a record
 	maxMsg  = 64 << 10  // bytes of a message
 	maxKeys = 32 << 10  // bytes of keys in one Forget
@@ -29,12 +28,11 @@ const (
 // kind is a message's first byte.
 type kind byte
 
-// From the daemon.
+// From the daemon. 4 was a message that no daemon sends any more.
 const (
 	kindHello    kind = 1
 	kindRegister kind = 2
 	kindBorn     kind = 3
-	kindAmend    kind = 4
 	kindForget   kind = 5
 	kindList     kind = 6
 	kindShutdown kind = 7
@@ -59,7 +57,8 @@ const (
 )
 
 // tag names a field. After the kind a message is fields and nothing else: tag byte, length, value; lengths and numbers are
-// unsigned varints. A reader skips tags that it does not know, so a field can be added without a new version.
+// unsigned varints. A reader skips tags that it does not know, so a field can be added without a new version, or go: 5 was bytes
+// of the daemon's own in a record.
 type tag byte
 
 const (
@@ -67,7 +66,6 @@ const (
 	tagOldest  tag = 2  // number
 	tagSeq     tag = 3  // number: which request this answers
 	tagKey     tag = 4  // text, may repeat
-	tagMeta    tag = 5  // bytes
 	tagPID     tag = 6  // number
 	tagStatus  tag = 7  // number: the wait status; it is there when the process has ended
 	tagAt      tag = 8  // number: nanoseconds since 1970
@@ -87,7 +85,6 @@ type message struct {
 	version, oldest uint64
 	seq             uint64
 	keys            []string
-	meta            []byte
 	pid             int
 	ended           bool // status and at are there
 	status          uint32
@@ -127,7 +124,6 @@ func (m *message) encode(b []byte) []byte {
 	b = number(b, tagOldest, m.oldest)
 	b = number(b, tagSeq, m.seq)
 	b = texts(b, tagKey, m.keys)
-	b = value(b, tagMeta, m.meta)
 	b = number(b, tagPID, uint64(m.pid))
 	if m.ended {
 		b = always(b, tagStatus, uint64(m.status))
@@ -209,8 +205,6 @@ func (m *message) field(t tag, v []byte) error {
 		m.args = append(m.args, string(v))
 	case tagEnv:
 		m.env = append(m.env, string(v))
-	case tagMeta:
-		m.meta = v
 	case tagRaw:
 		m.raw = v
 	case tagClass:
