@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,20 +43,16 @@ func OwnDescriptors(keep ...*os.File) error {
 	return nil
 }
 
-// pollerDescriptors are the runtime's epoll descriptor and the eventfd that it polls to be woken. They are the first of their
-// kinds, as the runtime makes them before anything that is polled.
+// pollerDescriptors are the runtime's epoll descriptor and the eventfd that it polls to be woken, with whatever else is of their
+// kinds: which are the runtime's, nobody says, and their numbers do not tell.
 func pollerDescriptors() ([]int, error) {
 	const dir = "/proc/thread-self/fd/"
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	first := map[string]int{}
+	var fds []int
 	for _, e := range entries {
-		fd, err := strconv.Atoi(e.Name())
-		if err != nil {
-			return nil, err
-		}
 		link, err := os.Readlink(dir + e.Name())
 		if errors.Is(err, os.ErrNotExist) {
 			continue // the one by which the directory was read
@@ -65,16 +60,14 @@ func pollerDescriptors() ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		kind := strings.TrimPrefix(link, "anon_inode:")
-		if was, ok := first[kind]; !ok || fd < was {
-			first[kind] = fd
+		if link != "anon_inode:[eventpoll]" && link != "anon_inode:[eventfd]" {
+			continue
 		}
-	}
-	var fds []int
-	for _, kind := range []string{"[eventpoll]", "[eventfd]"} {
-		if fd, ok := first[kind]; ok {
-			fds = append(fds, fd)
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return nil, err
 		}
+		fds = append(fds, fd)
 	}
 	return fds, nil
 }
