@@ -203,14 +203,15 @@ func (g *Group) Join() ([]*os.File, error) {
 	}
 	var files []*os.File
 	for _, h := range g.t.hierarchies {
-		f, err := os.OpenFile(filepath.Join(g.dir(h), name), os.O_WRONLY, 0)
+		path := filepath.Join(g.dir(h), name)
+		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0) // os would have its poller watch it
 		if err != nil {
 			for _, f := range files {
 				_ = f.Close()
 			}
-			return nil, fmt.Errorf("join cgroup %s: %w", g.Path(), err)
+			return nil, fmt.Errorf("join cgroup %s: %w", g.Path(), &fs.PathError{Op: "open", Path: path, Err: err})
 		}
-		files = append(files, f)
+		files = append(files, os.NewFile(uintptr(fd), path))
 	}
 	return files, nil
 }
