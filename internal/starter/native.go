@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/birth"
@@ -41,6 +42,7 @@ type Native struct {
 
 	mu       sync.Mutex
 	spawners [hostTree + 1]*spawner
+	closed   bool
 }
 
 // NewNative makes a native starter. Its processes keep living when it is closed.
@@ -119,10 +121,11 @@ func (n *Native) openFiles() error {
 	return err
 }
 
-// Close ends the starter's threads.
+// Close ends the starter's threads. What is started from then on fails.
 func (n *Native) Close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.closed = true
 	for i, s := range n.spawners {
 		if s != nil {
 			s.close()
@@ -140,6 +143,9 @@ func (n *Native) Close() {
 func (n *Native) spawner(t template) (*spawner, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return nil, fmt.Errorf("the starter is closed: %w", errdefs.ErrUnavailable)
+	}
 	if n.spawners[t] == nil {
 		s, err := newSpawner(t, n.init, n.null)
 		if err != nil {

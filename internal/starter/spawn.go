@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/fdconn"
@@ -31,9 +32,10 @@ type spawner struct {
 	null *os.File
 	proc *os.File
 
-	mu    sync.Mutex   // held over a job and the arrival of what it made
-	ours  *fdconn.Conn // where that arrives
-	other *os.File     // the thread's end
+	mu     sync.Mutex   // held over a job and the arrival of what it made
+	ours   *fdconn.Conn // where that arrives
+	other  *os.File     // the thread's end
+	closed bool
 }
 
 // template is what the thread's mount namespace holds.
@@ -64,7 +66,11 @@ func newSpawner(t template, init, null *os.File) (*spawner, error) {
 	return s, nil
 }
 
+// close ends the thread. A clone that has begun is waited for; a later one fails.
 func (s *spawner) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 	close(s.jobs)
 	_, _, _ = s.proc.Close(), s.ours.Close(), s.other.Close()
 }
@@ -207,6 +213,9 @@ const cloneFiles = 4
 func (s *spawner) clone(o order) (*cloned, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("clone a process: the starter is closed: %w", errdefs.ErrUnavailable)
+	}
 	var pid int
 	var err error
 	done := make(chan struct{})
