@@ -18,11 +18,12 @@ func (o *Outbox[Reader, Event]) Open(who Reader) <-chan Event {
 	b, out := newBox[Event](), make(chan Event)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed {
+		close(out) // Close may be waiting for what works: nothing new begins
+		return out
+	}
 	if old := o.boxes[who]; old != nil {
 		old.close()
-	}
-	if o.closed {
-		b.close()
 	}
 	if o.boxes == nil {
 		o.boxes = map[Reader]*box[Event]{}
