@@ -80,10 +80,10 @@ func writeForever(s *Store, w int, say func(string, ...any)) error {
 		if i%3 != 0 {
 			continue
 		}
+		say("removing %s", name) // before: the removal may be on disk, and this process dead, as soon as it is made
 		if _, commit, err = s.Remove(Key{"pods", "default", name}, nil); err != nil {
 			return err
 		}
-		say("removing %s", name)
 		if err := commit.Wait(ctx); err != nil {
 			return err
 		}
