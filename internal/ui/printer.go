@@ -3,6 +3,7 @@ package ui
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -41,6 +42,8 @@ func NewPrinter(o PrinterOptions) (*Printer, error) {
 		if err := p.path.Parse(relaxed(template)); err != nil {
 			return nil, fmt.Errorf("error parsing jsonpath %s, %w", template, err)
 		}
+	case o.Output == "jsonpath":
+		return nil, errors.New("template format specified but no template given")
 	default:
 		return nil, fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: json,jsonpath=...,name,wide,yaml", o.Output)
 	}

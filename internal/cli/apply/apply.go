@@ -35,6 +35,9 @@ func Command(e *env.Env) *cobra.Command {
 			if len(files) == 0 {
 				return errors.New("must specify one of -f")
 			}
+			if dryRun != "none" && dryRun != "server" {
+				return fmt.Errorf("Invalid dry-run value (%s). Must be \"none\" or \"server\"", dryRun) //nolint:staticcheck // kubectl's words
+			}
 			manifests, err := manifest.Read(files, e.In)
 			if err != nil {
 				return err

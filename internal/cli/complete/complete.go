@@ -39,6 +39,27 @@ func Pods(e *env.Env, position int, words ...string) cobra.CompletionFunc {
 	}
 }
 
+// One completes the first word alone.
+func One(first cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return first(cmd, args, prefix)
+	}
+}
+
+// PodAndContainer completes a Pod, and then one of its containers.
+func PodAndContainer(e *env.Env) cobra.CompletionFunc {
+	pods, containers := One(Pods(e, 0)), Containers(e)
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return containers(cmd, args, prefix)
+		}
+		return pods(cmd, args, prefix)
+	}
+}
+
 // Flag completes a flag with fixed words.
 func Flag(cmd *cobra.Command, flag string, words ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))

@@ -30,7 +30,7 @@ func Command(e *env.Env) *cobra.Command {
   hull exec -it web -c nginx -- sh
   tar c . | hull exec -i web -- tar x -C /srv`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: complete.Pods(e, 0),
+		ValidArgsFunction: complete.One(complete.Pods(e, 0)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() < 0 && len(args) > 1 {
 				return errors.New("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead")
@@ -84,9 +84,11 @@ func run(ctx context.Context, e *env.Env, c *client.Client, o client.ExecOptions
 		return c.Exec(ctx, o)
 	}
 	in, ok := e.In.(*os.File)
-	if !ok || o.Stdin == nil || !term.IsTerminal(int(in.Fd())) {
-		e.Warnf("Unable to use a TTY - input is not a terminal or the right kind of file\n")
-		o.TTY = o.Stdin == nil
+	if o.Stdin == nil || !ok || !term.IsTerminal(int(in.Fd())) { // without -i there is nothing to type into, and -t says nothing, as in kubectl
+		if o.Stdin != nil {
+			e.Warnf("Unable to use a TTY - input is not a terminal or the right kind of file\n")
+		}
+		o.TTY = false
 		return c.Exec(ctx, o)
 	}
 	old, err := term.MakeRaw(int(in.Fd()))

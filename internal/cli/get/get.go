@@ -40,7 +40,7 @@ func Command(e *env.Env) *cobra.Command {
   hull get pods -o wide -w
   hull get pod web -o jsonpath='{.status.podIP}'
   hull get events`,
-		ValidArgsFunction: complete.Pods(e, 1, "pods"),
+		ValidArgsFunction: complete.Pods(e, 1, "pods", "events"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(args); err != nil {
 				return err

@@ -29,7 +29,7 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
   hull inspect web -o json
   hull inspect web --birth`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: complete.Pods(e, 0),
+		ValidArgsFunction: complete.One(complete.Pods(e, 0)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := e.Connect(cmd.Context())
 			if err != nil {

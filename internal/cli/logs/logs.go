@@ -45,7 +45,7 @@ func Command(e *env.Env) *cobra.Command {
   hull logs web -c nginx -f --tail 20
   hull logs web --all-containers --timestamps`,
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: complete.Pods(e, 0),
+		ValidArgsFunction: complete.PodAndContainer(e),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				if o.container != "" {
