@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -54,6 +55,8 @@ func (s sandboxes) Inspect(ctx context.Context, namespace, name string, birth bo
 	for _, c := range s.d.runtime.Containers(newest.ID) {
 		out.Containers = append(out.Containers, s.process(&c))
 	}
+	// In the manifest's order: those that start side by side are made in any.
+	slices.SortStableFunc(out.Containers, func(a, b v1alpha1.Process) int { return place(pod, a.Name) - place(pod, b.Name) })
 	if birth {
 		if err := s.births(ctx, &out); err != nil {
 			return v1alpha1.Sandbox{}, err
@@ -61,6 +64,14 @@ func (s sandboxes) Inspect(ctx context.Context, namespace, name string, birth bo
 	}
 	out.Volumes = s.volumes(pod)
 	return out, nil
+}
+
+func place(pod *corev1.Pod, container string) int {
+	named := func(c corev1.Container) bool { return c.Name == container }
+	if i := slices.IndexFunc(pod.Spec.InitContainers, named); i >= 0 {
+		return i
+	}
+	return len(pod.Spec.InitContainers) + slices.IndexFunc(pod.Spec.Containers, named)
 }
 
 func (s sandboxes) births(ctx context.Context, sb *v1alpha1.Sandbox) (err error) {
