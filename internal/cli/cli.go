@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -121,7 +122,20 @@ It starts its daemon, hulld, by itself when it does not run.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nSee '%s --help' for usage", err, cmd.CommandPath())
 	})
-	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) { e.NamespaceSet = cmd.Flags().Changed("namespace") }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		e.NamespaceSet = cmd.Flags().Changed("namespace")
+		for _, dir := range []*string{&e.Root, &e.State} { // keeper and hulld have another working directory
+			abs, err := filepath.Abs(*dir)
+			if err != nil {
+				return err
+			}
+			*dir = abs
+		}
+		if !cmd.Flags().Changed("root") && os.Getenv("HULL_ROOT") == "" {
+			return nil
+		}
+		return e.Agree()
+	}
 	root.AddGroup(&cobra.Group{ID: "pods", Title: "Pods:"}, &cobra.Group{ID: "host", Title: "Images and the host:"})
 	wanted := commands
 	if len(args) > 0 {

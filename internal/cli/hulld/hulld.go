@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,6 +56,22 @@ func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
 func (h *Hull) Running(ctx context.Context) (*client.Client, bool) {
 	c, err := client.Dial(ctx, h.Socket())
 	return c, err == nil
+}
+
+// Agree refuses a root that is not the one of the hulld that serves the state: the user means another Hull. That hulld's command
+// line says which it has; where none runs, or it cannot be read, there is nothing to compare.
+func (h *Hull) Agree() error {
+	pid, err := os.ReadFile(filepath.Join(h.State, "hulld.pid"))
+	if err != nil {
+		return nil
+	}
+	line, _ := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(pid)), "cmdline"))
+	args := strings.Split(string(line), "\x00")
+	i := slices.Index(args, "--root")
+	if filepath.Base(args[0]) != "hulld" || i < 0 || i+1 == len(args) || filepath.Clean(args[i+1]) == h.Root {
+		return nil
+	}
+	return fmt.Errorf("the hulld of %s has its root in %s, not in %s: each Hull needs a --state of its own", h.State, args[i+1], h.Root)
 }
 
 // Start runs hull-keeper, which runs hulld, and returns when hulld serves.
