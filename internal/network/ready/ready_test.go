@@ -57,3 +57,28 @@ func TestNobodyGetsTheSame(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsReadyIsTaken: it is made ahead, and given back when nobody took it.
+func TestWhatIsReadyIsTaken(t *testing.T) {
+	hulltest.NeedRoot(t)
+	n := Open()
+	n.Refill()
+	ns := <-n.made
+	want := inode(t, ns)
+	n.made <- ns
+	got, err := n.Take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = got.Close() }()
+	if id := inode(t, got); id != want {
+		t.Errorf("took namespace %d, and %d was ready", id, want)
+	}
+	n.Refill()
+	ns = <-n.made
+	n.made <- ns
+	n.Close()
+	if ns.Close() == nil {
+		t.Error("what was ready is still open")
+	}
+}
