@@ -36,7 +36,7 @@ func Command(e *env.Env) *cobra.Command {
 				return errors.New("must specify one of -f")
 			}
 			if dryRun != "none" && dryRun != "server" {
-				return fmt.Errorf("Invalid dry-run value (%s). Must be \"none\" or \"server\"", dryRun) //nolint:staticcheck // kubectl's words
+				return fmt.Errorf("invalid dry-run value (%s): must be \"none\" or \"server\"", dryRun)
 			}
 			manifests, err := manifest.Read(files, e.In)
 			if err != nil {
