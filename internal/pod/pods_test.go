@@ -3,6 +3,7 @@ package pod
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -725,6 +726,26 @@ func TestDrain(t *testing.T) {
 			b.want(test.then)
 		})
 	}
+}
+
+func TestDrainWithLessPatience(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.behaves("a", behaviour{deaf: true})
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.pass(1)
+		first := b.drain(math.MaxInt64)
+		b.pass(1)
+		second := b.drain(5 * time.Second)
+		b.pass(3)
+		if first() || second() {
+			t.Error("did not wait")
+		}
+		b.pass(1)
+		if !first() || !second() {
+			t.Errorf("has not ended: %s", b.summary())
+		}
+		b.did("1: stop a 30s\n2: stop a 4s\n6: stop sandbox", "stop")
+	})
 }
 
 // TestForeignConditions: what others write into the status stays, and counts.
