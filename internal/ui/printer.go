@@ -24,10 +24,12 @@ type PrinterOptions struct {
 
 // Printer prints objects, lists and watch events in one form.
 type Printer struct {
-	o    PrinterOptions
-	path *jsonpath.JSONPath
-	seen bool // the column names have been printed
-	cols []int
+	o         PrinterOptions
+	path      *jsonpath.JSONPath
+	seen      bool // the column names have been printed
+	cols      []int
+	documents int // YAML documents so far
+
 	last []int // widths of the columns so far, so that a watch stays aligned
 }
 
@@ -160,6 +162,9 @@ func (p *Printer) one(w io.Writer, data []byte) error {
 		out, err := yaml.Marshal(obj)
 		if err != nil {
 			return fmt.Errorf("encode an object: %w", err)
+		}
+		if p.documents++; p.documents > 1 { // a watch prints several
+			out = append([]byte("---\n"), out...)
 		}
 		_, err = w.Write(out)
 		return err
