@@ -26,9 +26,11 @@ test: build ## every test; those that make Pods need root
 	@scripts/setup test
 	HULL_BIN=$(CURDIR)/bin go test -tags toolbox ./...
 
-race: build ## the tests under the race detector
+race: build ## the tests under the race detector, and hulld too
 	@scripts/setup test
-	CGO_ENABLED=1 HULL_BIN=$(CURDIR)/bin go test -race -tags toolbox ./...
+	mkdir -p bin/race && cp bin/hull bin/hull-keeper bin/race/
+	CGO_ENABLED=1 go build -race -tags toolbox,osusergo,netgo -ldflags '-X main.version=$(VERSION)' -o bin/race/ ./cmd/hulld
+	CGO_ENABLED=1 HULL_BIN=$(CURDIR)/bin/race go test -race -tags toolbox ./...
 
 lint: $(TOOLBOX) ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
