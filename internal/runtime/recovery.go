@@ -25,6 +25,7 @@ import (
 //	making        anything               taken back
 //	created       a key                  it was being started, and never ran: a created one again
 //	ready         the process lives      adopted: pidfd, log, exit; unless its birth was cut off: then it never ran either
+//	ready         a key, no process      it was being started in a PID namespace that it joins: it never ran either
 //	ready         the process has ended  its end is put on record, as if we had been there
 //	ready         knows no such key      the keeper died: what may still run is killed; how it ended is not known
 //	removed       anything               the removal goes on

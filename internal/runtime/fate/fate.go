@@ -30,8 +30,10 @@ func Of(rec *record.Container, k *keeper.Record) Fate {
 		return Clear
 	case st == record.ContainerCreated:
 		return Unstart
-	case k == nil || k.PID == 0:
+	case k == nil:
 		return Lost
+	case k.PID == 0: // in a PID namespace that it joins, a process is made last, and goes on when the keeper knows it
+		return Unstart
 	default:
 		return Adopt
 	}

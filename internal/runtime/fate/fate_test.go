@@ -28,7 +28,7 @@ func TestFate(t *testing.T) {
 		{record.Ready, record.ContainerRunning, lives, Adopt},
 		{record.Ready, record.ContainerRunning, ended, Adopt},
 		{record.Ready, record.ContainerRunning, none, Lost},
-		{record.Ready, record.ContainerRunning, kept, Lost},
+		{record.Ready, record.ContainerRunning, kept, Unstart}, // in a shared PID namespace it waits to be known
 		{record.Ready, record.ContainerExited, none, Ended},
 		{record.Ready, record.ContainerExited, ended, Ended}, // not forgotten before the crash
 		{record.Ready, record.ContainerUnknown, none, Ended},
