@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/streams"
@@ -81,7 +82,7 @@ func (c *container) exec(ctx context.Context, args []string, st Streams) (int, e
 	if p.Console != nil {
 		pipes.Console(p.Console)
 	}
-	err = pipes.Serve(ctx, st, e.gone, func() { _ = unix.PidfdSendSignal(int(p.PIDFD.Fd()), unix.SIGKILL, nil, 0) })
+	err = pipes.Serve(ctx, st, e.gone, func() { _ = linux.PidfdSignal(p.PIDFD, unix.SIGKILL) })
 	code, _ := record.ExitCode(e.exit.Status)
 	return code, err
 }

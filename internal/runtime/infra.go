@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -32,10 +33,14 @@ func (s *sandbox) infraRequest() starter.InfraRequest {
 	}
 }
 
-// hold takes the infra process' descriptor.
+// hold takes the infra process' descriptor. The end of the process may have been told before.
 func (s *sandbox) hold(pidfd *os.File, pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.rec.Status.EndedAt.IsZero() {
+		_ = pidfd.Close()
+		return
+	}
 	s.pidfd, s.rec.Status.PID = pidfd, pid
 }
 
@@ -68,10 +73,10 @@ func (s *sandbox) kill(ctx context.Context) error {
 	s.mu.Lock()
 	var err error
 	if s.pidfd != nil {
-		err = unix.PidfdSendSignal(int(s.pidfd.Fd()), unix.SIGKILL, nil, 0)
+		err = linux.PidfdSignal(s.pidfd, unix.SIGKILL)
 	}
 	s.mu.Unlock()
-	if err != nil && err != unix.ESRCH {
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill the infra container of %s: %w", s, err)
 	}
 	select {
