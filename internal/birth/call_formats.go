@@ -54,6 +54,7 @@ func prctlFormats(args []Arg) []format {
 
 // formatTable is never written to.
 var formatTable = map[linux.Syscall][]format{
+	linux.SysClone:           {cloneFlags},
 	linux.SysCloseRange:      {nil, id, closeRangeFlags},
 	linux.SysDup3:            {nil, nil, openBits},
 	linux.SysEventfd2:        {nil, openBits},

@@ -75,7 +75,7 @@ func TestWaitEndsWithTheOtherSide(t *testing.T) {
 func TestClone(t *testing.T) {
 	onEach(t, func(t *testing.T, arch linux.Arch) {
 		if arch != linux.Native {
-			t.Skip("qemu-user has no clone3")
+			t.Skip("qemu-user has no pidfd of a clone")
 		}
 		p := New("two")
 		child, pidfd := p.Label(), NewBuffer("pidfd", 4)

@@ -166,18 +166,13 @@ func Message(payload Arg, length int, fds ...Arg) Arg {
 	}}
 }
 
-// Clone makes a child by clone3. The flags have no exit signal in their low byte: it is the next argument, and zero with
-// CLONE_PARENT. With CLONE_PIDFD, the descriptor is written into pidfd, which is nil otherwise. The child goes on after this
-// step with result 0, as the parent does with the child's PID.
+// Clone makes a child by clone, which unlike clone3 most seccomp profiles allow. The flags have no exit signal in their low
+// byte: it is the next argument, and zero with CLONE_PARENT. With CLONE_PIDFD, the descriptor is written into pidfd, which is
+// nil otherwise. The child goes on after this step with result 0, as the parent does with the child's PID.
 func (p *Program) Clone(name string, flags uint64, signal unix.Signal, pidfd *Buffer) Result {
-	at := Arg(number(0))
+	args := []Arg{Value(flags | uint64(signal)), Value(0)}
 	if pidfd != nil {
-		at = pidfd
+		args = append(args, pidfd)
 	}
-	zero := Arg(number(0))
-	args := &structure{fields: []field{
-		{"flags", 8, number(flags), cloneFlags}, {"pidfd", 8, at, nil}, {"", 8, zero, nil}, {"", 8, zero, nil},
-		{"exit_signal", 8, number(signal), signalName}, {"", 8, zero, nil}, {"", 8, zero, nil}, {"", 8, zero, nil},
-	}}
-	return p.Call(name, linux.SysClone3, args, Value(64))
+	return p.Call(name, linux.SysClone, args...)
 }

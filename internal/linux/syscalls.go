@@ -28,7 +28,7 @@ const (
 	SysCapset
 	SysChdir
 	SysChroot
-	SysClone3
+	SysClone
 	SysClose
 	SysCloseRange
 	SysConnect
@@ -140,7 +140,7 @@ var syscalls = [...]struct {
 	SysCapset:                {"capset", 126, 91},
 	SysChdir:                 {"chdir", 80, 49},
 	SysChroot:                {"chroot", 161, 51},
-	SysClone3:                {"clone3", 435, 435},
+	SysClone:                 {"clone", 56, 220},
 	SysClose:                 {"close", 3, 57},
 	SysCloseRange:            {"close_range", 436, 436},
 	SysConnect:               {"connect", 42, 203},

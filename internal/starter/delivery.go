@@ -150,18 +150,31 @@ func (d *delivery) run(ctx context.Context, b *compile.Birth, p *oci.Process) (*
 		defer func() { _, _ = reapChild(c.pid) }() // the first stage, which ends as its child goes on, or is killed
 	}
 	d.alive = append(d.alive, c.pidfd)
-	stop := context.AfterFunc(ctx, d.kill)
+	stop := context.AfterFunc(ctx, func() {
+		d.kill()
+		_ = c.conn.SetDeadline(time.Now().Add(dieLimit)) // its end may be held open: see expect
+	})
 	defer stop()
 	proc, err := d.converse(ctx, c, b, p, image, fds)
 	if err != nil {
 		d.bury()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = ctx.Err()
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			err = fmt.Errorf("the new process did not go on within %s, and was killed: %w", d.n.patience, err)
 		}
 		return nil, err
 	}
 	return proc, nil
 }
+
+// patience is how long a process that others may see is waited for: it has a few calls to make.
+const patience = 30 * time.Second
+
+// expect bounds the wait for what the process does next. Once it is in a PID namespace with others, they can stop it, and with
+// CAP_SYS_PTRACE hold its end of the socket open.
+func (d *delivery) expect(c *cloned) error { return c.conn.SetDeadline(time.Now().Add(d.n.patience)) }
 
 func (d *delivery) descriptors(p *birth.Program) ([]*os.File, error) {
 	names := p.Descriptors()
@@ -209,44 +222,61 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 			d.running = true // the end of file that follows says that it has let go of everything
 			continue
 		}
-		if err := d.told(ctx, c, proc, e); err != nil {
+		if err := d.told(ctx, c, b, proc, e); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// told acts on what the process says, and lets it go on where it waits.
-func (d *delivery) told(ctx context.Context, c *cloned, proc *Process, e birth.Event) error {
+// told acts on what the process says, and lets it go on where it waits. Who has CAP_SYS_PTRACE beside it may say what it likes
+// in its place: only what its program says next is listened to, and its child is who the pidfd says.
+func (d *delivery) told(ctx context.Context, c *cloned, b *compile.Birth, proc *Process, e birth.Event) error {
+	inside := b.Late && proc.PIDFD != nil // all that is left to say is that it will run
 	switch {
+	case d.running: // there is nothing left to say
+		return nonsense(e)
 	case e.Value == compile.TellRunning:
 		d.running = true
-		return nil
-	case e.Value == compile.TellConsole && len(e.FDs) == 1 && d.console == nil:
+		closeFiles(e.FDs)
+		return d.expect(c)
+	case e.Value == compile.TellConsole && len(e.FDs) == 1 && d.console == nil && !inside:
 		d.console = e.FDs[0]
 		if d.kept != nil {
 			if err := d.kept(d.console); err != nil {
 				return err
 			}
 		}
-	case e.Value == compile.TellRecord && d.ready != nil:
+	case e.Value == compile.TellRecord && d.ready != nil && d.hooks.any() && !inside:
 		if err := d.ready(); err != nil {
 			return err
 		}
-	case e.Value == compile.TellMounted || e.Value == compile.TellReady:
+	case (e.Value == compile.TellMounted || e.Value == compile.TellReady) && d.hooks.any() && !inside:
 		if err := d.hooks.run(ctx, e.Value, proc.PID); err != nil {
 			return err
 		}
-	case e.Value > 0 && len(e.FDs) == 1:
-		proc.PID, proc.PIDFD = int(e.Value), e.FDs[0]
+	case e.Value > 0 && len(e.FDs) == 1 && b.Forks && proc.PIDFD == nil:
 		d.own(e.FDs[0])
+		if pid, err := d.n.pidOf(e.FDs[0]); err != nil || pid != int(e.Value) {
+			return errors.Join(fmt.Errorf("the new process' child is said to be %d and is %d", e.Value, pid), err)
+		}
+		proc.PID, proc.PIDFD = int(e.Value), e.FDs[0]
 		if err := d.record(proc.PID); err != nil {
 			return err
 		}
+		if b.Late {
+			if err := d.expect(c); err != nil {
+				return err
+			}
+		}
 	default:
-		closeFiles(e.FDs)
-		return fmt.Errorf("the new process says %d with %d descriptors, which means nothing", e.Value, len(e.FDs))
+		return nonsense(e)
 	}
 	return birth.Continue(c.conn)
+}
+
+func nonsense(e birth.Event) error {
+	closeFiles(e.FDs)
+	return fmt.Errorf("the new process says %d with %d descriptors, which means nothing", e.Value, len(e.FDs))
 }
 
 // own takes over the pidfd of a child of the process.

@@ -2,6 +2,7 @@ package starter
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,3 +38,6 @@ func (n *Native) Filter(p *oci.LinuxSeccomp) ([]unix.SockFilter, uint32, error) 
 
 // LastCap is the highest capability.
 func (n *Native) LastCap() int { return n.lastCap }
+
+// SetPatience bounds the wait for a process that others may see.
+func (n *Native) SetPatience(d time.Duration) { n.patience = d }

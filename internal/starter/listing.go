@@ -9,8 +9,7 @@ import (
 // host, as a listing is longer than all else that is kept of a container, and hardly ever asked for. cgroups is how many
 // cgroup files there were.
 func (n *Native) Listing(spec *oci.Spec, facts Facts, cgroups int) (string, error) {
-	var err error
-	if facts.Filter, facts.FilterFlags, err = n.filters.get(spec.Linux.Seccomp); err != nil {
+	if err := n.filters.into(&facts, spec.Linux.Seccomp); err != nil {
 		return "", err
 	}
 	b, err := compile.Container(spec, facts, cgroups)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -40,6 +41,8 @@ type Native struct {
 	cgroups []hierarchy
 	oldProc bool
 
+	patience time.Duration
+
 	mu       sync.Mutex
 	spawners [hostTree + 1]*spawner
 	closed   bool
@@ -48,7 +51,7 @@ type Native struct {
 // NewNative makes a native starter. Its processes keep living when it is closed.
 func NewNative(cfg Config) (_ *Native, err error) {
 	n := &Native{
-		cfg: cfg, filters: filters{seccomp.NewCache(runtime.GOARCH)}, infra: compile.RestFilter(linux.Native),
+		cfg: cfg, filters: filters{seccomp.NewCache(runtime.GOARCH)}, infra: compile.RestFilter(linux.Native), patience: patience,
 	}
 	defer func() {
 		if err != nil {
@@ -90,6 +93,20 @@ func (f filters) get(p *oci.LinuxSeccomp) (program []unix.SockFilter, flags uint
 		return nil, 0, invalid("%v", err)
 	}
 	return program, flags, nil
+}
+
+// into gives a program the filter of its profile.
+func (f filters) into(facts *compile.Facts, p *oci.LinuxSeccomp) (err error) {
+	facts.Filter, facts.FilterFlags, err = f.get(p)
+	facts.FilterFirst = err == nil && facts.Filter != nil
+	for _, c := range compile.AfterFilter() {
+		if !facts.FilterFirst {
+			break
+		}
+		number, ok := c.Sys.Number(linux.Native)
+		facts.FilterFirst = ok && seccomp.Allows(facts.Filter, runtime.GOARCH, seccomp.Call{Number: number, Args: c.Args})
+	}
+	return err
 }
 
 // above gives a file a number of at least lowest, in the place of the one that it has.

@@ -37,7 +37,7 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 			return f, err
 		}
 	}
-	if f.Filter, f.FilterFlags, err = n.filters.get(r.Spec.Linux.Seccomp); err != nil {
+	if err = n.filters.into(&f, r.Spec.Linux.Seccomp); err != nil {
 		return f, err
 	}
 	if err := d.namespaces(r.Spec); err != nil {
@@ -302,6 +302,20 @@ func (n *Native) readProc(name string) ([]byte, error) {
 		return nil, fmt.Errorf("read /proc/%s: %w", name, err)
 	}
 	return data, nil
+}
+
+// pidOf is the process that a pidfd is of.
+func (n *Native) pidOf(pidfd *os.File) (int, error) {
+	data, err := n.readProc(strconv.Itoa(os.Getpid()) + "/fdinfo/" + strconv.Itoa(int(pidfd.Fd())))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if pid, ok := strings.CutPrefix(line, "Pid:"); ok {
+			return strconv.Atoi(strings.TrimSpace(pid))
+		}
+	}
+	return 0, fmt.Errorf("that is no pidfd: %w", unix.EBADF)
 }
 
 func (n *Native) readLastCap() (int, error) {

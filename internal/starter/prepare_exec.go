@@ -25,7 +25,7 @@ func (n *Native) prepareExec(d *delivery, r ExecRequest) (compile.Facts, error) 
 			return f, err
 		}
 	}
-	if f.Filter, f.FilterFlags, err = n.filters.get(r.Spec.Linux.Seccomp); err != nil {
+	if err = n.filters.into(&f, r.Spec.Linux.Seccomp); err != nil {
 		return f, err
 	}
 	if r.Process.Terminal {

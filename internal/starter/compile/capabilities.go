@@ -1,6 +1,10 @@
 package compile
 
-import "github.com/hull-pods/hull/internal/oci"
+import (
+	"slices"
+
+	"github.com/hull-pods/hull/internal/oci"
+)
 
 // capabilitySets are the five sets, a bit for each capability.
 type capabilitySets struct {
@@ -29,4 +33,11 @@ func capabilitiesOf(p *oci.Process) (capabilitySets, error) {
 		}
 	}
 	return sets, nil
+}
+
+// mayMount tells whether a process, or what it executes, may change mounts in its own right.
+func mayMount(p *oci.Process) bool {
+	const admin = "CAP_SYS_ADMIN"
+	c := p.Capabilities
+	return c != nil && (slices.Contains(c.Bounding, admin) || slices.Contains(c.Permitted, admin) || slices.Contains(c.Effective, admin))
 }

@@ -18,6 +18,7 @@ type Birth struct {
 	Program *birth.Program
 	Flags   uintptr // of the clone: the namespaces that are made by it
 	Forks   bool    // the program goes on in a child, which it tells of
+	Late    bool    // that child is the last thing that the program makes, in a PID namespace with others
 	Tree    bool    // wants a copy of the host's mounts, for hooks that run in the container's namespaces
 }
 
@@ -93,7 +94,7 @@ func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 	if err := (process{c}).become(spec.Process, ns.lateFork()); err != nil {
 		return nil, err
 	}
-	b.Forks = c.forks
+	b.Forks, b.Late = c.forks, ns.lateFork()
 	return b, nil
 }
 

@@ -67,7 +67,7 @@ func TestListings(t *testing.T) {
 			Rlimits: []oci.Rlimit{{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 4096}}, Sysctls: map[string]string{"net.ipv4.ip_forward": "1"},
 		}, nil),
 		"tty":            container(oci.Config{Namespaces: pod, Terminal: true, ConsoleSize: &oci.Box{Height: 24, Width: 80}}, nil),
-		"shared-pid":     container(oci.Config{Namespaces: podPID, NoNewPrivileges: true}, nil),
+		"shared-pid":     container(oci.Config{Namespaces: podPID}, func(f *Facts) { f.FilterFirst = true }),
 		"shared-pid-old": container(oci.Config{Namespaces: podPID, NoNewPrivileges: true}, func(f *Facts) { f.OldProc = true }),
 		"user-namespace": container(oci.Config{Namespaces: podUser, UIDMappings: ids, GIDMappings: ids}, nil),
 		"privileged":     container(oci.Config{Namespaces: pod, Privileged: true}, func(f *Facts) { f.Filter = nil }),
@@ -75,8 +75,9 @@ func TestListings(t *testing.T) {
 			CreateContainer: []oci.Hook{{Path: "/hook"}}, StartContainer: []oci.Hook{{Path: "/hook"}},
 		}}, func(f *Facts) { f.Attach = "/bundle/rootfs" }),
 		"exec": func(t *testing.T) (*Birth, error) {
-			s := goldenSpec(t, oci.Config{Namespaces: pod})
-			return Exec(s, s.Process, goldenFacts(), 2)
+			s, f := goldenSpec(t, oci.Config{Namespaces: pod}), goldenFacts()
+			f.FilterFirst = true
+			return Exec(s, s.Process, f, 2)
 		},
 		"exec-tty": func(t *testing.T) (*Birth, error) {
 			s := goldenSpec(t, oci.Config{Namespaces: pod, NoNewPrivileges: true, UID: 1000, Terminal: true})

@@ -32,5 +32,5 @@ func Exec(spec *oci.Spec, p *oci.Process, facts Facts, cgroups int) (*Birth, err
 	if err := (process{c}).become(p, all&unix.CLONE_NEWPID != 0); err != nil {
 		return nil, err
 	}
-	return &Birth{Program: c.p, Forks: c.forks}, nil
+	return &Birth{Program: c.p, Forks: c.forks, Late: c.forks}, nil
 }

@@ -13,6 +13,7 @@ type Facts struct {
 
 	Filter      []unix.SockFilter // the spec's seccomp profile, compiled
 	FilterFlags uint32
+	FilterFirst bool // the filter allows what a program does after its fork: see [AfterFilter]
 
 	Files   map[string]bool   // destinations of bind mounts whose source is not a directory
 	Targets map[string]string // destinations whose place in the root file system has another name, free of symlinks

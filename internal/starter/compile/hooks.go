@@ -51,5 +51,5 @@ func Hook(spec *oci.Spec, hook oci.Hook, facts Facts) (*Birth, error) {
 	own.session(p)
 	c.p.Tell("say that it will run", birth.Value(int32(TellRunning)))
 	c.call(StepExec, linux.SysExecve, str(hook.Path), birth.Strings(p.Args...), birth.Environ(p.Env...))
-	return &Birth{Program: c.p, Forks: true}, nil
+	return &Birth{Program: c.p, Forks: true, Late: true}, nil
 }

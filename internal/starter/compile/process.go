@@ -18,8 +18,10 @@ const defaultUmask = 0o022
 
 // become turns the program's process, which stands in its container already, into what the spec asks for. Everything that a
 // filter might forbid comes before it; without no_new_privs, loading it takes CAP_SYS_ADMIN, which is given up right after.
-// Where the process must fork to be in a PID namespace, the child, which others there can see and perhaps trace, is made when
-// no other right but the container's own is left.
+//
+// Where the process must fork to be in a PID namespace, the child, which others there can see and with CAP_SYS_PTRACE take over, is
+// made when it is bound as the container is: after the filter, and without the right that loading it took. A filter that
+// forbids what is still to be done comes after that, as it must.
 func (c process) become(p *oci.Process, fork bool) error {
 	caps, err := capabilitiesOf(p)
 	if err != nil {
@@ -45,6 +47,18 @@ func (c process) become(p *oci.Process, fork bool) error {
 	if p.NoNewPrivileges {
 		c.call("gain no new privileges", linux.SysPrctl, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
 	}
+	bind := func() {
+		if filter {
+			c.filter()
+		}
+		if loading != caps {
+			c.capset("give up what loading the filter took", caps)
+		}
+	}
+	first := fork && c.facts.FilterFirst
+	if first {
+		bind()
+	}
 	if fork {
 		c.fork("fork into the PID namespace", 0)
 	}
@@ -53,14 +67,32 @@ func (c process) become(p *oci.Process, fork bool) error {
 	if c.facts.Witness {
 		c.call("leave word of it", linux.SysWrite, num(witness), str("1"), num(1))
 	}
-	if filter {
-		c.filter()
-	}
-	if loading != caps {
-		c.capset("give up what loading the filter took", caps)
+	if !first {
+		bind()
 	}
 	c.call(StepExec, linux.SysExecve, file, birth.Strings(p.Args...), birth.Environ(p.Env...))
 	return nil
+}
+
+// FilteredCall is a call with those of its arguments that are known before.
+type FilteredCall struct {
+	Sys  linux.Syscall
+	Args [6]uint64
+}
+
+// AfterFilter are the calls that come after the filter where it is loaded before the fork.
+func AfterFilter() []FilteredCall {
+	return []FilteredCall{
+		{linux.SysCapset, [6]uint64{}},
+		{linux.SysClone, [6]uint64{unix.CLONE_PARENT | unix.CLONE_PIDFD}},
+		{linux.SysSendmsg, [6]uint64{birth.Socket, 0, unix.MSG_NOSIGNAL}},
+		{linux.SysExitGroup, [6]uint64{}},
+		{linux.SysRead, [6]uint64{birth.Socket, 0, 8}},
+		{linux.SysSetsid, [6]uint64{}},
+		{linux.SysIoctl, [6]uint64{0, unix.TIOCSCTTY}},
+		{linux.SysWrite, [6]uint64{witness, 0, 1}},
+		{linux.SysExecve, [6]uint64{}},
+	}
 }
 
 // witness is the number under which the pipe stays open that the process leaves word in, until the execve closes it.

@@ -29,6 +29,9 @@ type placed struct {
 
 // make mounts the root and everything in it.
 func (t *tree) make() error {
+	if t.emptyRoot && mayMount(t.spec.Process) {
+		t.ownEmptyRoot()
+	}
 	at := "/"
 	if t.facts.Attach != "" {
 		at = t.facts.Attach
@@ -52,6 +55,25 @@ func (t *tree) make() error {
 	return nil
 }
 
+// ownEmptyRoot puts an empty root in the place of the one that every program starts in. A container sees the latter behind its
+// masks and below its root, and one that may mount could make it writable, for all containers and for as long as hulld runs.
+func (t *tree) ownEmptyRoot() {
+	const what = "an empty root of its own"
+	fs := t.call("open "+what, linux.SysFsopen, str("tmpfs"), num(unix.FSOPEN_CLOEXEC))
+	t.configure(fs, what, linux.KeyValue("nr_inodes", "1"))
+	t.configure(fs, what, linux.KeyValue("mode", "555"))
+	root := t.create(fs, what, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	t.call("attach it", linux.SysMoveMount, root, str(""), num(unix.AT_FDCWD), str("/"), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	t.call("enter it", linux.SysFchdir, root)
+	t.pivot()
+}
+
+// pivot makes the working directory the root, and takes the old one away.
+func (t *tree) pivot() {
+	t.call("make it the root", linux.SysPivotRoot, str("."), str("."))
+	t.call("let go of the old root", linux.SysUmount2, str("."), num(unix.MNT_DETACH))
+}
+
 // enterRoot makes the root the root of the process.
 //
 // Where the program starts in the empty root, the container's root has been attached on top of that, which makes it what
@@ -64,8 +86,7 @@ func (t *tree) enterRoot() {
 	if t.emptyRoot {
 		t.call("make it the root", linux.SysChroot, str("."))
 	} else {
-		t.call("make it the root", linux.SysPivotRoot, str("."), str("."))
-		t.call("let go of the old root", linux.SysUmount2, str("."), num(unix.MNT_DETACH))
+		t.pivot()
 	}
 	attr := uint64(0)
 	if t.spec.Root != nil && t.spec.Root.Readonly {
