@@ -90,7 +90,7 @@ type Registration struct {
 
 // Register makes a record, and gives the keeper duplicates of the descriptors. It returns when that is on its way; what the
 // keeper says to it is for [Registration.Wait].
-func (c *Client) Register(key string, _ []byte, fds ...*os.File) (*Registration, error) {
+func (c *Client) Register(key string, fds ...*os.File) (*Registration, error) {
 	if key == "" || len(key) > MaxKey || len(fds) > MaxFDs {
 		return nil, fmt.Errorf("register %q with the keeper: %d descriptors: %w", key, len(fds), errdefs.ErrOutOfRange)
 	}

@@ -210,7 +210,7 @@ func openFDs(pid int) (int, error) {
 
 // register waits until the keeper has the record.
 func register(ctx context.Context, c *Client, key string, fds ...*os.File) error {
-	r, err := c.Register(key, nil, fds...)
+	r, err := c.Register(key, fds...)
 	if err != nil {
 		return err
 	}

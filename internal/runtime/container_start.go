@@ -158,7 +158,7 @@ func (s *containerStart) pipes(context.Context) error {
 	if err := s.back.Push(fpStartKeep, "forget the keeper's record", forget); err != nil {
 		return err
 	}
-	s.kept, err = s.r.cfg.Keeper.Register(key, nil, s.io.Held()...)
+	s.kept, err = s.r.cfg.Keeper.Register(key, s.io.Held()...)
 	return err
 }
 

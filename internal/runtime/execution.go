@@ -111,7 +111,7 @@ func (e *execution) start(ctx context.Context, spec *oci.Spec, process *oci.Proc
 	if err != nil {
 		return nil, err
 	}
-	kept, err := e.r.cfg.Keeper.Register(e.key, nil)
+	kept, err := e.r.cfg.Keeper.Register(e.key)
 	if err != nil {
 		return nil, err
 	}

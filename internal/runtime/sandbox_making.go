@@ -137,7 +137,7 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	if err := m.back.Push(fpSandboxKeep, "forget the keeper's record", forget); err != nil {
 		return err
 	}
-	kept, err := m.r.cfg.Keeper.Register(key, nil)
+	kept, err := m.r.cfg.Keeper.Register(key)
 	if err != nil {
 		return err
 	}
