@@ -199,15 +199,15 @@ func (s *containerStart) born(ctx context.Context, pid int) error {
 // running puts the start on record while the process prepares itself, once it may start. What is not on record as running has
 // not run: its process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
 func (s *containerStart) running(facts starter.Facts) error {
-	// By now the process, or what makes it, has the namespaces.
-	if err := s.c.in.lent(s.ready.spec); err != nil {
-		return err
-	}
 	if s.leave != nil {
 		if err := s.leave(); err != nil {
 			s.c.givenUp = true
 			return err
 		}
+	}
+	// The process, or what makes it, has the namespaces: they are the sandbox's if that is still alive.
+	if err := s.c.in.lent(s.ready.spec); err != nil {
+		return err
 	}
 	err := s.c.update(func(rec *record.Container) {
 		rec.Status.State, rec.Status.StartedAt, rec.Facts = ContainerRunning, time.Now(), facts

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -55,7 +56,7 @@ func (s *sandbox) markEnded(at time.Time) {
 		err := s.update(func(rec *record.Sandbox) {
 			rec.Status.State, rec.Status.EndedAt, rec.Status.PID = SandboxNotReady, at, 0
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the directory has gone with a sandbox that did not come to be
 			s.r.log.Error("the end of a sandbox is not on record", "sandbox", s.id, "err", err)
 		}
 		s.mu.Lock()

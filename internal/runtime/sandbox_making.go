@@ -104,17 +104,19 @@ func (m *sandboxMaking) record(context.Context) error {
 
 // cgroup begins to make the Pod's, beside the infra process that joins it.
 func (m *sandboxMaking) cgroup(context.Context) error {
-	cfg := m.s.config()
-	m.group = sync.OnceValues(func() (*cgroup.Group, error) {
-		return m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
-	})
 	remove := func(ctx context.Context) error {
-		_, _ = m.group() // whatever came of it
+		if m.group != nil {
+			_, _ = m.group() // whatever came of it
+		}
 		return m.s.removeCgroup(ctx)
 	}
 	if err := m.back.Push(fpSandboxCgroup, "remove the Pod's cgroup", remove); err != nil {
 		return err
 	}
+	cfg := m.s.config()
+	m.group = sync.OnceValues(func() (*cgroup.Group, error) {
+		return m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
+	})
 	go m.group()
 	return nil
 }
@@ -183,26 +185,25 @@ func (m *sandboxMaking) killInfra(ctx context.Context) error {
 // network begins to set up the network, beside the infra process that joins its namespace.
 func (m *sandboxMaking) network(ctx context.Context) (err error) {
 	s, cfg := m.s, m.s.config()
-	request := network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports}
-	if !cfg.HostNetwork {
-		if m.netns, err = m.r.namespaces.Take(); err != nil {
-			return err
-		}
-		request.Netns = m.netns
-	}
-	m.attached = sync.OnceValue(func() error {
-		if cfg.HostNetwork {
-			return m.r.cfg.Network.ClaimPorts(ctx, request)
-		}
-		return m.attach(ctx, request)
-	})
 	detach := func(ctx context.Context) error {
-		_ = m.attached() // whatever came of it
-		m.closeNetns()   // the interface ends with it
+		if m.attached != nil {
+			_ = m.attached() // whatever came of it
+		}
+		m.closeNetns() // the interface ends with it
 		return m.r.cfg.Network.Detach(ctx, s.id)
 	}
 	if err := m.back.Push(fpSandboxNetwork, "detach the network", detach); err != nil {
 		return err
+	}
+	request := network.Request{ID: s.id, Name: cfg.Namespace + "/" + cfg.Name, Ports: cfg.Ports}
+	m.attached = sync.OnceValue(func() error { return m.r.cfg.Network.ClaimPorts(ctx, request) })
+	if !cfg.HostNetwork {
+		if m.netns, err = m.r.namespaces.Take(); err != nil {
+			m.attached = nil
+			return err
+		}
+		request.Netns = m.netns
+		m.attached = sync.OnceValue(func() error { return m.attach(ctx, request) })
 	}
 	go m.attached()
 	return nil
@@ -242,10 +243,14 @@ func (m *sandboxMaking) ready(context.Context) error {
 	if err := m.back.Push(fpSandboxReady, "unmark ready", func(context.Context) error { return nil }); err != nil {
 		return err
 	}
-	select {
-	case <-m.s.ended:
-		return fmt.Errorf("the infra container ended at once")
-	default:
+	ended := false
+	err := m.s.update(func(rec *record.Sandbox) {
+		if ended = !rec.Status.EndedAt.IsZero(); !ended {
+			rec.Phase, rec.Status.State = record.Ready, SandboxReady
+		}
+	})
+	if err == nil && ended {
+		err = fmt.Errorf("the infra container ended at once")
 	}
-	return m.s.update(func(rec *record.Sandbox) { rec.Phase, rec.Status.State = record.Ready, SandboxReady })
+	return err
 }

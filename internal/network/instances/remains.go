@@ -117,15 +117,15 @@ func (i *Instance) Remove() error {
 // buryAll removes what other instances have left. What cannot be removed keeps nobody from anything but its pool.
 func (i *Instance) buryAll() {
 	all, err := i.dead()
-	for _, r := range all {
-		if err == nil {
-			if err = i.Host.Use(func(c *rtnl.Conn) error { return bury(c, r) }); err == nil {
-				i.Log.Info("removed the " + r.String())
-			}
-		}
-	}
 	if err != nil {
-		i.Log.Warn("what dead Hulls have left could not be removed", "error", err)
+		i.Log.Warn("what dead Hulls have left could not be found", "error", err)
+	}
+	for _, r := range all {
+		if err := i.Host.Use(func(c *rtnl.Conn) error { return bury(c, r) }); err != nil {
+			i.Log.Warn("what a dead Hull has left could not be removed", "what", r.String(), "error", err)
+			continue
+		}
+		i.Log.Info("removed the " + r.String())
 	}
 }
 
