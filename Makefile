@@ -48,13 +48,15 @@ bench: build ## compare with runc and podman, where they are installed
 	@scripts/setup bench
 	go run ./bench
 
-install: build ## binaries and a systemd unit
+install: build ## binaries and systemd units
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/hull bin/hulld bin/hull-keeper
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|@BINDIR@|$(PREFIX)/bin|' dist/hull.service > $(DESTDIR)$(UNITDIR)/hull.service
+	for unit in hull hull-shutdown; do \
+	  sed 's|@BINDIR@|$(PREFIX)/bin|' dist/$$unit.service > $(DESTDIR)$(UNITDIR)/$$unit.service || exit; \
+	done
 
 uninstall: ## what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/hull $(DESTDIR)$(PREFIX)/bin/hulld $(DESTDIR)$(PREFIX)/bin/hull-keeper $(DESTDIR)$(UNITDIR)/hull.service
+	rm -f $(DESTDIR)$(PREFIX)/bin/hull $(DESTDIR)$(PREFIX)/bin/hulld $(DESTDIR)$(PREFIX)/bin/hull-keeper $(DESTDIR)$(UNITDIR)/hull.service $(DESTDIR)$(UNITDIR)/hull-shutdown.service
 
 clean: ## remove what build made
 	rm -rf bin $(TOOLBOX) internal/assets/toolbox.digest
