@@ -7,6 +7,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/runtime/record"
 )
 
 // TestEndBeforeHold: the keeper can tell the end of an infra process before its maker has its descriptor.
@@ -31,5 +32,19 @@ func TestEndBeforeHold(t *testing.T) {
 	}
 	if err := s.kill(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSandboxThatEndsAsItBecomesReady: its end is on record a moment before those who wait for it are told, and with that it can never
+// be ready.
+func TestSandboxThatEndsAsItBecomesReady(t *testing.T) {
+	r := &Runtime{dirs: record.Dirs{Root: t.TempDir(), State: t.TempDir()}}
+	s := r.newSandbox(record.NewID(), record.Sandbox{Version: record.Version, Phase: record.Making})
+	if err := os.MkdirAll(r.dirs.Sandbox(s.id), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.rec.Status.EndedAt = time.Now()
+	if err := (&sandboxMaking{s: s, r: r}).ready(t.Context()); err == nil || s.status().State == SandboxReady || s.phase() == record.Ready {
+		t.Errorf("it is %s, %s: %v", s.status().State, s.phase(), err)
 	}
 }
