@@ -79,19 +79,16 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 	if c.status().State != ContainerRunning {
 		return nil
 	}
-	if grace > 0 {
-		if err := c.held.Signal(stopSignal(ctx, c)); err != nil {
-			return err
-		}
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
-		select {
-		case <-c.ended:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
+	if grace <= 0 {
+		return c.kill(ctx)
+	}
+	if err := c.held.Signal(stopSignal(ctx, c)); err != nil {
+		return err
+	}
+	patience, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := c.r.await(patience, c.ended); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		return err
 	}
 	return c.kill(ctx)
 }
@@ -101,12 +98,10 @@ func (c *container) kill(ctx context.Context) error {
 	if err := c.held.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
-	select {
-	case <-c.ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for its end: %w", ctx.Err())
+	if err := c.r.await(ctx, c.ended); err != nil {
+		return fmt.Errorf("wait for its end: %w", err)
 	}
+	return nil
 }
 
 // stopSignal is the container's, the image's, or SIGTERM. An image that has been removed in spite of us says nothing, and one

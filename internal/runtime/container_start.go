@@ -236,12 +236,7 @@ func (s *containerStart) kill(ctx context.Context) error {
 	if err := s.c.held.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
-	select {
-	case <-s.c.gone:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return s.r.await(ctx, s.c.gone)
 }
 
 // log begins to write the log, of pipes before anything can be in them.

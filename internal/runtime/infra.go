@@ -80,12 +80,10 @@ func (s *sandbox) kill(ctx context.Context) error {
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill the infra container of %s: %w", s, err)
 	}
-	select {
-	case <-s.ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the end of the infra container of %s: %w", s, ctx.Err())
+	if err := s.r.await(ctx, s.ended); err != nil {
+		return fmt.Errorf("wait for the end of the infra container of %s: %w", s, err)
 	}
+	return nil
 }
 
 // namespace is the path by which others join one of the sandbox's namespaces. Who has opened it asks [sandbox.alive] after that:
