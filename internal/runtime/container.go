@@ -2,7 +2,9 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -125,6 +127,14 @@ func (c *container) openLog(ends []*os.File) error {
 		return err
 	}
 	c.held.TakeLog(w)
+	return nil
+}
+
+// removeLog removes the log of a process that never ran: nothing is in it, and by its name it is told how often a container ran.
+func (c *container) removeLog() error {
+	if err := os.Remove(c.logPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the log of a start that was given up: %w", err)
+	}
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (s *containerStart) run(ctx context.Context) error {
 	}
 	switch {
 	case c.givenUp:
-		err = errors.Join(fmt.Errorf("start %s: %w", c, err), c.detach())
+		err = errors.Join(fmt.Errorf("start %s: %w", c, err), c.detach(), c.removeLog())
 	case err != nil:
 		// Before the end of the process, which may wait already, is looked at: it takes the container for one that ran.
 		err = s.failed(fmt.Errorf("start %s: %w", c, err))
