@@ -2,9 +2,7 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -103,10 +101,12 @@ func (c *container) update(change func(*record.Container)) error {
 
 // unrecord forgets the container: the last step of its removal.
 func (c *container) unrecord() error {
-	err := os.RemoveAll(c.r.dirs.Container(c.id)) // before it is forgotten: a directory without an owner is a leftover
-	c.r.all.dropContainer(c)
 	c.takePrepared().close()
-	return err
+	if err := os.RemoveAll(c.r.dirs.Container(c.id)); err != nil {
+		return err // it is not forgotten: a directory without an owner is a leftover
+	}
+	c.r.all.dropContainer(c)
+	return nil
 }
 
 // detach closes what we hold of a container. One that runs goes on.
@@ -132,10 +132,7 @@ func (c *container) openLog(ends []*os.File) error {
 
 // removeLog removes the log of a process that never ran: nothing is in it, and by its name it is told how often a container ran.
 func (c *container) removeLog() error {
-	if err := os.Remove(c.logPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove the log of a start that was given up: %w", err)
-	}
-	return nil
+	return os.RemoveAll(c.logPath())
 }
 
 // logStalled tells that a container's output waits; why, and that it goes on, is in the log already.

@@ -59,8 +59,11 @@ func (m *containerRemoval) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.unrecord(); err != nil {
+		return err
+	}
 	c.in.drop(c)
-	return c.unrecord()
+	return nil
 }
 
 // unmake has the starter remove what it keeps of the container. One that is not configured any more cannot, and that does not keep

@@ -87,9 +87,11 @@ func (s *sandbox) shm() string {
 
 // unrecord forgets the sandbox: the last step of its removal.
 func (s *sandbox) unrecord() error {
-	err := os.RemoveAll(s.r.dirs.Sandbox(s.id)) // before it is forgotten: a directory without an owner is a leftover
+	if err := os.RemoveAll(s.r.dirs.Sandbox(s.id)); err != nil {
+		return err // it is not forgotten: a directory without an owner is a leftover
+	}
 	s.r.all.dropSandbox(s)
-	return err
+	return nil
 }
 
 // removeCgroup removes the Pod's cgroup unless another sandbox of the same Pod is in it.

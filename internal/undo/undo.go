@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/hull-pods/hull/internal/failpoint"
@@ -52,8 +53,31 @@ func (s *Stack) Run(ctx context.Context, err *error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	for i := len(steps) - 1; i >= 0; i-- {
-		if uerr := steps[i].fn(ctx); uerr != nil {
+		if uerr := steps[i].run(ctx); uerr != nil {
 			*err = errors.Join(*err, fmt.Errorf("undo: %s: %w", steps[i].what, uerr))
+		}
+	}
+}
+
+// Waits between tries of an undo that has no descriptor to work with.
+const (
+	scarceFirst = time.Millisecond
+	scarceMost  = 100 * time.Millisecond
+)
+
+// run does not take a want of descriptors for an answer: others give some back in a moment, and nobody tries again after this.
+func (s step) run(ctx context.Context) error {
+	for wait := scarceFirst; ; wait = min(2*wait, scarceMost) {
+		err := s.fn(ctx)
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
 		}
 	}
 }

@@ -3,7 +3,9 @@ package undo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/hull-pods/hull/internal/failpoint"
@@ -59,5 +61,23 @@ func TestFailpointUndoesItsOwnStep(t *testing.T) {
 	}
 	if !slices.Equal(log, []string{"a"}) {
 		t.Errorf("undone %v", log)
+	}
+}
+
+// TestScarce: an undo that has no descriptor to work with is done when there is one.
+func TestScarce(t *testing.T) {
+	tries, err := 0, errors.New("the step")
+	var back Stack
+	if perr := back.Push(fpUndo, "remove it", func(context.Context) error {
+		if tries++; tries < 3 {
+			return fmt.Errorf("open it: %w", syscall.EMFILE)
+		}
+		return nil
+	}); perr != nil {
+		t.Fatal(perr)
+	}
+	back.Run(t.Context(), &err)
+	if tries != 3 || err.Error() != "the step" {
+		t.Errorf("after %d tries: %v", tries, err)
 	}
 }
