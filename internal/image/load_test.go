@@ -218,6 +218,18 @@ func TestBuiltin(t *testing.T) {
 	if _, err := f.Builtin(t.Context(), "example.com/team/app:v1", "8", open); err != nil || opened != 2 {
 		t.Errorf("a new version: %v, read %d times", err, opened)
 	}
+	if _, err := f.Load(t.Context(), bytes.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	img, err := f.Get(t.Context(), "example.com/team/app:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"example.com/team/app:v1", img.ID, img.Digests[0]} {
+		if err := f.Remove(t.Context(), ref); !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), "is built into hulld and cannot be removed") {
+			t.Errorf("remove %s, which was loaded once more: %v", ref, err)
+		}
+	}
 	if _, err := f.Builtin(t.Context(), "other:v1", "8", open); !errdefs.IsInvalidArgument(err) {
 		t.Errorf("another name: %v", err)
 	}

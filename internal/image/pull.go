@@ -143,15 +143,29 @@ func (s *Store) record(ctx context.Context, lease leases.Lease, got []admission)
 				if isID(name) {
 					img.Labels = nil
 				}
-				if _, err := s.images.Create(ctx, img); errdefs.IsAlreadyExists(err) {
-					if _, err := s.images.Update(ctx, img, "target", "labels"); err != nil {
-						return fmt.Errorf("name %s: %w", name, err)
-					}
-				} else if err != nil {
+				if err := s.name(ctx, img); err != nil {
 					return fmt.Errorf("name %s: %w", name, err)
 				}
 			}
 		}
 		return s.leases.Delete(ctx, lease)
 	})
+}
+
+// name makes a record, or moves the one of that name. One that came with Hull, and is given the same image once more, stays
+// what it is.
+func (s *Store) name(ctx context.Context, img images.Image) error {
+	_, err := s.images.Create(ctx, img)
+	if !errdefs.IsAlreadyExists(err) {
+		return err
+	}
+	old, err := s.images.Get(ctx, img.Name)
+	if err != nil {
+		return err
+	}
+	if img.Labels == nil && old.Target.Digest == img.Target.Digest {
+		img.Labels = old.Labels
+	}
+	_, err = s.images.Update(ctx, img, "target", "labels")
+	return err
 }

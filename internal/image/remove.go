@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/hull-pods/hull/internal/image/class"
 )
 
 // Remove takes a name from an image, and removes the image with what no other needs when that was its last tag. By ID, or by
 // digest, the image goes with all its names. An image that a holder uses is errdefs.ErrFailedPrecondition; taking one of
-// several tags from it is not. The space is free when Remove returns.
+// several tags from it is not. So is a name that came with Hull: no registry has it. The space is free when Remove returns.
 func (s *Store) Remove(ctx context.Context, ref string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -57,7 +58,13 @@ func (c *catalog) remove(ref string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(e.image.Names, name) && len(e.image.Names) > 1 {
+	several := slices.Contains(e.image.Names, name) && len(e.image.Names) > 1
+	for _, n := range e.image.Names {
+		if e.builtin[n] != "" && (n == name || !several) {
+			return nil, class.Of(fmt.Errorf("image %q is built into hulld and cannot be removed", n), errdefs.ErrFailedPrecondition)
+		}
+	}
+	if several {
 		delete(c.byName, name)
 		e.image.Names = slices.DeleteFunc(e.image.Names, func(n string) bool { return n == name })
 		return []string{name}, nil

@@ -22,7 +22,7 @@ func TestScripts(t *testing.T) {
 	h := live.Start(t, live.Pool())
 	registry := newRegistry(t, nil)
 	image := push(t, registry, 10_000)
-	layout := ociLayout(t)
+	layout, own, tar := ociLayout(t), ownLayout(t), toolboxTar(t)
 	t.Run("scripts", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
 			Dir: "testdata",
@@ -34,6 +34,8 @@ func TestScripts(t *testing.T) {
 				e.Setenv("EXAMPLES", examples)
 				e.Setenv("IMAGE", image)
 				e.Setenv("LAYOUT", layout)
+				e.Setenv("OWN", own)
+				e.Setenv("TOOLBOX", tar)
 				return err
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){

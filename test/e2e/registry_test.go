@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +17,10 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/opencontainers/go-digest"
@@ -232,6 +235,48 @@ func TestFullDisk(t *testing.T) {
 	}
 	h.Must("delete", "pods", "--all", "--now")
 	nothingRemains(t, h)
+}
+
+// toolboxTar is the archive of the image that is built into hulld.
+func toolboxTar(t testing.TB) string {
+	t.Helper()
+	path, err := filepath.Abs("../../internal/assets/toolbox.tar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ownLayout writes an OCI layout directory with the toolbox as somebody else's image, localhost/own:v1.
+func ownLayout(t testing.TB) string {
+	t.Helper()
+	dir, own := t.TempDir(), t.TempDir()
+	if said, err := exec.Command("tar", "xf", toolboxTar(t), "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := index.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if img, err = mutate.Config(img, v1.Config{Labels: map[string]string{"of": "somebody"}}); err != nil {
+		t.Fatal(err)
+	}
+	path, err := layout.Write(own, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := path.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "localhost/own:v1"})); err != nil {
+		t.Fatal(err)
+	}
+	return own
 }
 
 // ociLayout writes an image into an OCI layout directory.
