@@ -22,6 +22,10 @@ type Client struct {
 	socket string
 	http   *http.Client
 	first  chan net.Conn // what Dial has made, until a request takes it
+
+	// Waiting, when set, lets a GET that hulld died of, or with, wait for the next hulld and be made once more. It is called
+	// when that takes a while.
+	Waiting func()
 }
 
 // New does not connect yet.
@@ -148,6 +152,9 @@ func (c *Client) Stream(ctx context.Context, r Request) (io.ReadCloser, error) {
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
+	if err != nil && c.Waiting != nil && ctx.Err() == nil && r.again(err) && c.Back(ctx, c.Waiting) == nil {
+		resp, err = c.http.Do(req) // it has no body that could be used up
+	}
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {

@@ -32,24 +32,35 @@ func Own(verb string) string { return "/apis/" + v1alpha1.GroupVersion + "/" + v
 // Socket is where hulld serves.
 func (h *Hull) Socket() string { return filepath.Join(h.State, "hull.sock") }
 
-// Connect returns a client of a hulld that runs, and starts it if need be, which it says.
+// Connect returns a client of a hulld that runs, and starts it if need be, which it says. If hulld dies, the client waits for
+// the keeper to start it again.
 func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
 	c, err := client.Dial(ctx, h.Socket())
 	switch {
 	case err == nil:
+		c.Waiting = h.waiting
 		return c, nil
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("no access to %s: be root or a member of the group hull", h.Socket())
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("talk to hulld: %w", err)
 	}
+	c = client.New(h.Socket())
+	c.Waiting = h.waiting
 	if os.Geteuid() != 0 {
+		if errors.Is(err, syscall.ECONNREFUSED) && c.Back(ctx, h.waiting) == nil {
+			return c, nil // it had died, and the keeper has started it again
+		}
 		return nil, fmt.Errorf("hulld does not run (%s), and only root can start it: sudo hull system start", h.Socket())
 	}
 	if err := h.Start(ctx, nil); err != nil {
 		return nil, err
 	}
-	return client.New(h.Socket()), nil
+	return c, nil
+}
+
+func (h *Hull) waiting() {
+	h.Say("hulld has ended unexpectedly: waiting for hull-keeper to start it again\n")
 }
 
 // Running is Connect for commands that have nothing to do when hulld does not run.
