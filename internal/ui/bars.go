@@ -55,7 +55,10 @@ func (b *Bars) Layers(image string, layers []Layer) {
 			return
 		}
 		b.said[image] = "pulling"
-		b.line("pulling %s", image)
+		b.name(image)
+	}
+	if b.terminal && b.bars[image] == nil {
+		return // it has ended, and somebody else who waited for it tells of it too
 	}
 	for _, l := range layers {
 		if b.terminal {
@@ -78,6 +81,9 @@ func (b *Bars) End(image string, well bool) {
 		bar.Abort(false)
 	}
 	delete(b.bars, image)
+	if !well {
+		delete(b.said, image) // the next try is shown too
+	}
 	if b.all != nil && len(b.bars) == 0 {
 		b.all.Wait()
 		b.all = nil
@@ -94,13 +100,18 @@ func (b *Bars) Close() {
 	}
 }
 
-// line prints a sentence, above the bars if there are any.
-func (b *Bars) line(format string, args ...any) {
-	w := b.out
-	if b.all != nil {
-		w = b.all
+// name says which image is pulled: above the bars of its layers, which may stand among those of others.
+func (b *Bars) name(image string) {
+	text := "pulling " + image
+	if !b.terminal {
+		_, _ = fmt.Fprintln(b.out, text)
+		return
 	}
-	_, _ = fmt.Fprintf(w, format+"\n", args...)
+	if b.all == nil {
+		b.all = mpb.New(mpb.WithOutput(b.out), mpb.WithWidth(barWidth))
+	}
+	title := &layerBar{Bar: b.all.New(0, mpb.NopStyle(), mpb.PrependDecorators(decor.Name(text)))}
+	b.bars[image] = map[string]*layerBar{"": title}
 }
 
 // Over is w for whole lines, which go above the bars while there are any and w is a terminal too.
@@ -139,12 +150,6 @@ func short(digest string) string {
 }
 
 func (b *Bars) draw(image string, l Layer) {
-	if b.all == nil {
-		b.all = mpb.New(mpb.WithOutput(b.out), mpb.WithWidth(barWidth))
-	}
-	if b.bars[image] == nil {
-		b.bars[image] = map[string]*layerBar{}
-	}
 	bar := b.bars[image][l.Digest]
 	if bar == nil {
 		bar = &layerBar{}
