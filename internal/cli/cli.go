@@ -42,6 +42,8 @@ const exitUsage = 1
 func Main(args []string, version string, in io.Reader, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// What goes on after Ctrl-C, goes on until the next one, unless the command has something to do at that.
+	defer context.AfterFunc(ctx, stop)()
 	e := &env.Env{Console: console.Console{In: in, Out: out, Err: errw}, Version: version}
 	e.Hull = hulld.Hull{Say: e.Warnf}
 	cmd := command(e, args)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -253,5 +254,50 @@ func TestInterrupt(t *testing.T) {
 	if code := follow.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("hull logs -f of a Pod that was removed: exit code %d, %q", code, follow.errs.String())
 	}
+	nothingRemains(t, h)
+}
+
+// TestInterruptAgain asks a second and a third time while a Pod that ignores SIGTERM has all the time in the world.
+func TestInterruptAgain(t *testing.T) {
+	t.Parallel()
+	h := live.Start(t, live.Pool())
+	stubborn := filepath.Join(t.TempDir(), "stubborn.yaml")
+	text := strings.Replace(toolbox("stubborn", `["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1000; done"]`),
+		"terminationGracePeriodSeconds: 1\n", "terminationGracePeriodSeconds: 1000\n", 1)
+	if err := os.WriteFile(stubborn, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func() *screen {
+		s := onTerminal(t, h.Command("run", stubborn), 100)
+		s.until("] up")
+		s.typed("\x03")
+		s.until("pod/stubborn: removing\r\n")
+		s.until("Ctrl-C again kills at once\r\n")
+		return s
+	}
+	s := run()
+	s.typed("\x03")
+	s.until("pod/stubborn: killing (grace period 0)\r\n")
+	if code := s.end(); code != 130 {
+		t.Errorf("interrupted twice: exit code %d, want 130\n%s", code, s.seen.String())
+	}
+	refused(t, h, 1, "not found", "", "get", "pod", "stubborn")
+
+	s = run()
+	pid := h.Daemon()
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	goOn := func() { _ = unix.Kill(pid, unix.SIGCONT) }
+	defer goOn()
+	s.typed("\x03")
+	s.until("killing (grace period 0)\r\n")
+	s.typed("\x03")
+	s.until("not waiting")
+	if code := s.end(); code != 130 {
+		t.Errorf("interrupted three times: exit code %d, want 130\n%s", code, s.seen.String())
+	}
+	goOn()
+	h.Must("delete", "pod", "stubborn", "--grace-period=0", "--force", "--ignore-not-found")
 	nothingRemains(t, h)
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
+	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hull-pods/hull/internal/ui"
@@ -45,6 +47,21 @@ func (c *Console) PrintAs(format string, v any) error {
 	}
 	_, err = c.Out.Write(data)
 	return err
+}
+
+// Args wants between so many arguments, and says, as kubectl does, how the command is used. What is what there must be at least
+// one of.
+func Args(usage, what string, least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		missing := ""
+		if len(args) < least {
+			missing = fmt.Sprintf("\n%s is a required argument for the %s command", what, strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "))
+		}
+		return fmt.Errorf("expected '%s'.%s\nSee '%s -h' for help and examples", usage, missing, cmd.CommandPath())
+	}
 }
 
 // CodeError ends the program with a code of its own, and prints its text if it has one.

@@ -19,6 +19,7 @@ import (
 type followed struct {
 	apply.Applied
 	seen    map[string]string // the last state said, by container; "" is the Pod
+	said    map[string]bool   // lines that are said once, and "CONTAINER FAILURE"
 	logs    map[string]bool   // container IDs whose output is being followed
 	pulls   map[string]bool   // images whose pull is shown
 	settled bool              // nothing more to wait for
@@ -33,6 +34,9 @@ var stuckReasons = []string{
 
 // Reasons of events which say the same of a Pod that has no container yet.
 var stuckEvents = []string{"FailedCreatePodSandBox", "FailedMount", "FailedCreatePodContainer"}
+
+// Reasons of events about a container that say what its state says too.
+var statedEvents = []string{"Failed", "BackOff", "InspectFailed", "ErrImageNeverPull"}
 
 func (r *runner) handle(ctx context.Context, p *followed, u update) error {
 	if u.event != nil {
@@ -66,8 +70,8 @@ func (r *runner) handleEvent(ctx context.Context, p *followed, e *event) {
 			}
 		}
 	case e.Type == "Warning":
-		if !r.detach {
-			r.warnf("pod/%s: %s: %s\n", p.Name, e.Reason, e.Message)
+		if !r.detach && !(e.InvolvedObject.FieldPath != "" && slices.Contains(statedEvents, e.Reason)) {
+			r.once(p, fmt.Sprintf("pod/%s: event %s: %s\n", p.Name, e.Reason, e.Message))
 		}
 		if r.detach && slices.Contains(stuckEvents, e.Reason) && !p.settled {
 			p.settled = true
@@ -88,7 +92,35 @@ func (r *runner) say(p *followed, now *pod.Pod) {
 			continue
 		}
 		p.seen[c.Name] = state
+		if w := c.State.Waiting; w != nil && w.Message != "" {
+			p.waits(r, c.Name, w.Reason, w.Message)
+			continue
+		}
 		r.warnf("pod/%s: %s: %s\n", p.Name, c.Name, state)
+	}
+}
+
+// waits says why a container waits. A try that fails as the one before did is the same news, and so is the wait for the next
+// try, whose message ends with the failure: only the rest of it is said.
+func (p *followed) waits(r *runner, container, reason, message string) {
+	text := reason + ": " + message
+	for failure := range p.said {
+		if own, ok := strings.CutPrefix(failure, container+" "); ok {
+			if strings.HasSuffix(own, ": "+text) {
+				return
+			}
+			text = strings.TrimSuffix(text, ": "+own)
+		}
+	}
+	p.said[container+" "+reason+": "+message] = true
+	r.once(p, fmt.Sprintf("pod/%s: %s: %s\n", p.Name, container, text))
+}
+
+// once says a line that has not been said of the Pod.
+func (r *runner) once(p *followed, line string) {
+	if !p.said[line] {
+		p.said[line] = true
+		r.warnf("%s", line)
 	}
 }
 

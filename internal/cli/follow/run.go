@@ -28,7 +28,7 @@ func Command(e *env.Env) *cobra.Command {
 		Use:   "run FILE|DIR|-...",
 		Short: "Apply Pods and follow them; Ctrl-C removes them",
 		Long: `Apply Pods and follow them: what is pulled, what changes, and each container's output with its name before the line.
-Ctrl-C removes the Pods. It exits 0 when all of them succeeded, else with the failed container's exit code, and 125 for
+Ctrl-C removes the Pods, a second one kills them at once, and a third does not wait for that. It exits 0 when all of them succeeded, else with the failed container's exit code, and 125 for
 Hull's own errors.
 
 With -d it returns when each Pod is ready, or every container has started and those that ended exited 0; and else with
@@ -36,7 +36,9 @@ the reason.`,
 		Example: `  hull run pod.yaml
   hull run -d web.yaml db.yaml
   cat pod.yaml | hull run -`,
-		Args: func(cmd *cobra.Command, args []string) error { return ownError(cobra.MinimumNArgs(1)(cmd, args)) },
+		Args: func(cmd *cobra.Command, args []string) error {
+			return ownError(console.Args("run FILE|DIR|-...", "FILE, DIR or -", 1, -1)(cmd, args))
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return ownError(run(cmd.Context(), e, args, detach)) },
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return ownError(cmd.Root().FlagErrorFunc()(cmd, err)) })
@@ -74,7 +76,7 @@ func run(ctx context.Context, e *env.Env, paths []string, detach bool) error {
 			err = fmt.Errorf("pod/%s is being deleted: run it again when it is gone", done.Name)
 		}
 		if err != nil {
-			return errors.Join(err, r.abandon(ctx))
+			return errors.Join(err, r.abandon(context.WithoutCancel(ctx)))
 		}
 		if detach {
 			e.Printf("pod/%s %s\n", done.Name, done.Verb)
@@ -101,7 +103,7 @@ func (r *runner) warnf(format string, args ...any) {
 }
 
 func (r *runner) add(p apply.Applied) {
-	r.pods[p.UID] = &followed{Applied: p, seen: map[string]string{}, logs: map[string]bool{}, pulls: map[string]bool{}}
+	r.pods[p.UID] = &followed{Applied: p, seen: map[string]string{}, said: map[string]bool{}, logs: map[string]bool{}, pulls: map[string]bool{}}
 }
 
 // abandon removes what was applied before a manifest that was refused: all or nothing.
@@ -109,15 +111,20 @@ func (r *runner) abandon(ctx context.Context) error {
 	var errs []error
 	for _, p := range r.pods {
 		if p.Verb == "created" {
-			errs = append(errs, r.remove(ctx, p))
+			errs = append(errs, r.remove(ctx, p, nil))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (r *runner) remove(ctx context.Context, p *followed) error {
-	err := r.client.Do(ctx, client.Request{Method: "DELETE", Path: p.Path()}, nil)
-	if client.IsNotFound(err) {
+// remove removes a Pod, within its own grace period if that is nil, and returns when it is gone.
+func (r *runner) remove(ctx context.Context, p *followed, grace *int64) error {
+	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": map[string]any{"uid": p.UID}}
+	if grace != nil {
+		body["gracePeriodSeconds"] = *grace
+	}
+	err := r.client.Do(ctx, client.Request{Method: "DELETE", Path: p.Path(), Body: body}, nil)
+	if client.IsNotFound(err) || client.IsConflict(err) { // or another one has its name
 		return nil
 	}
 	if err != nil {
@@ -266,23 +273,4 @@ func (r *runner) finish(stop func()) error {
 		}
 	}
 	return nil
-}
-
-// exitInterrupted is a shell's code for a command that SIGINT ended.
-const exitInterrupted = 130
-
-// interrupted removes the Pods, unless they were to run on.
-func (r *runner) interrupted(ctx context.Context) error {
-	if r.detach {
-		return &console.CodeError{Code: exitInterrupted}
-	}
-	var all errgroup.Group
-	for _, p := range r.pods {
-		r.warnf("pod/%s: removing\n", p.Name)
-		all.Go(func() error { return r.remove(ctx, p) })
-	}
-	if err := all.Wait(); err != nil {
-		return err
-	}
-	return &console.CodeError{Code: exitInterrupted}
 }

@@ -1,0 +1,62 @@
+package follow
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hull-pods/hull/internal/cli/console"
+)
+
+// exitInterrupted is a shell's code for a command that SIGINT ended.
+const exitInterrupted = 130
+
+// interrupted removes the Pods, unless they were to run on. Asked a second time it kills them, a third time it goes without
+// waiting.
+func (r *runner) interrupted(ctx context.Context) error {
+	if r.detach {
+		return &console.CodeError{Code: exitInterrupted}
+	}
+	asked := make(chan os.Signal, 2)
+	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(asked)
+	for _, p := range r.pods {
+		r.warnf("pod/%s: removing\n", p.Name)
+	}
+	r.warnf("Ctrl-C again kills at once\n")
+	gone := r.removal(ctx, nil)
+	killing := false
+	for {
+		select {
+		case err := <-gone:
+			if err == nil {
+				err = &console.CodeError{Code: exitInterrupted}
+			}
+			return err
+		case <-asked:
+		}
+		if killing {
+			r.warnf("not waiting for the end of the removal\n")
+			return &console.CodeError{Code: exitInterrupted}
+		}
+		killing = true
+		for _, p := range r.pods {
+			r.warnf("pod/%s: killing (grace period 0)\n", p.Name)
+		}
+		gone = r.removal(ctx, new(int64))
+	}
+}
+
+// removal removes all Pods, and tells when they are gone.
+func (r *runner) removal(ctx context.Context, grace *int64) <-chan error {
+	var all errgroup.Group
+	for _, p := range r.pods {
+		all.Go(func() error { return r.remove(ctx, p, grace) })
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- all.Wait() }()
+	return gone
+}
