@@ -19,20 +19,29 @@ import (
 // limit is how long a shell waits for names at the press of a key.
 const limit = 2 * time.Second
 
-// Pods completes words before position with the given ones, and names of Pods from there on.
+// Pods completes words before position with the given ones, and names of Pods from there on, or where the word has begun
+// with their type: pod/NAME.
 func Pods(e *env.Env, position int, words ...string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		if len(args) < position {
+		kind := ""
+		if typed, rest, ok := strings.Cut(prefix, "/"); ok && pod.IsType(typed) {
+			kind, prefix = typed+"/", rest
+		} else if len(args) > 0 && prefix == "" {
+			if typed, _, ok := strings.Cut(args[0], "/"); ok {
+				kind = typed + "/"
+			}
+		}
+		if len(args) < position && kind == "" {
 			return words, cobra.ShellCompDirectiveNoFileComp
 		}
 		var list struct{ Items []pod.Head }
-		if position > 0 && args[0] == "events" || !ask(cmd.Context(), e, e.PodPath(""), &list) {
+		if position > 0 && len(args) > 0 && args[0] == "events" || !ask(cmd.Context(), e, e.PodPath(""), &list) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		var names []string
 		for _, p := range list.Items {
-			if strings.HasPrefix(p.Metadata.Name, prefix) && !slices.Contains(args, p.Metadata.Name) {
-				names = append(names, p.Metadata.Name)
+			if name := kind + p.Metadata.Name; strings.HasPrefix(p.Metadata.Name, prefix) && !slices.Contains(args, name) {
+				names = append(names, name)
 			}
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp

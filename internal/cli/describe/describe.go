@@ -3,6 +3,7 @@ package describe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -22,9 +23,11 @@ func Command(e *env.Env) *cobra.Command {
 		Use:               "describe pod NAME...",
 		Short:             "Show a Pod's details and events",
 		Example:           "  hull describe pod web",
-		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: complete.Pods(e, 1, "pod"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("you must specify the type of resource to describe: hull describe pod NAME")
+			}
 			names, err := pod.Args(args)
 			if err != nil {
 				return err

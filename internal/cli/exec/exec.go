@@ -24,14 +24,18 @@ func Command(e *env.Env) *cobra.Command {
 	var container string
 	var stdin, tty, quiet bool
 	cmd := &cobra.Command{
-		Use:   "exec [-it] POD [-c CONTAINER] -- COMMAND [ARG...]",
+		Use:   "exec [-it] (POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [ARG...]",
 		Short: "Run a command in a container",
 		Example: `  hull exec web -- ls /
   hull exec -it web -c nginx -- sh
   tar c . | hull exec -i web -- tar x -C /srv`,
-		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: complete.One(complete.Pods(e, 0)),
+
+		DisableFlagsInUseLine: true, // they are before the command
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || cmd.ArgsLenAtDash() == 0 {
+				return errors.New("pod or type/name must be specified")
+			}
 			if cmd.ArgsLenAtDash() < 0 && len(args) > 1 {
 				return errors.New("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead")
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/console"
 	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/cli/hulld"
 	"github.com/hull-pods/hull/internal/client"
@@ -89,7 +90,7 @@ func imagePull(e *env.Env) *cobra.Command {
 		Use:     "pull NAME...",
 		Short:   "Pull images from their registries",
 		Example: "  hull image pull nginx docker.io/library/debian:12",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    console.Args("image pull NAME...", "NAME", 1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := e.Connect(cmd.Context())
 			if err != nil {
@@ -117,7 +118,7 @@ func imageLoad(e *env.Env) *cobra.Command {
 		Example: `  hull image load image.tar
   hull image load -i layout/
   docker save web | hull image load`,
-		Args: cobra.MaximumNArgs(1),
+		Args: console.Args("image load [FILE|DIR]", "", 0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				if input != "" {
@@ -179,7 +180,7 @@ func imageRemove(e *env.Env) *cobra.Command {
 		Short:   "Remove images by name or ID",
 		Aliases: []string{"remove"},
 		Example: "  hull image rm nginx:1.7.9",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    console.Args("image rm NAME...", "NAME", 1, -1),
 
 		ValidArgsFunction: complete.Images(e),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/console"
 	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/cli/hulld"
 	"github.com/hull-pods/hull/internal/client"
@@ -28,7 +29,7 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 		Example: `  hull inspect web
   hull inspect web -o json
   hull inspect web --birth`,
-		Args:              cobra.ExactArgs(1),
+		Args:              console.Args("inspect (POD | TYPE/NAME)", "POD or TYPE/NAME", 1, 1),
 		ValidArgsFunction: complete.One(complete.Pods(e, 0)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := e.Connect(cmd.Context())

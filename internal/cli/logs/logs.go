@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/console"
 	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
@@ -44,7 +45,7 @@ func Command(e *env.Env) *cobra.Command {
 		Example: `  hull logs web
   hull logs web -c nginx -f --tail 20
   hull logs web --all-containers --timestamps`,
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              console.Args("logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]", "POD or TYPE/NAME", 1, 2),
 		ValidArgsFunction: complete.PodAndContainer(e),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {

@@ -60,7 +60,7 @@ func Args(args []string) ([]string, error) {
 	if len(args) == 0 {
 		return nil, errors.New("you must provide one or more resources by argument or filename")
 	}
-	if isWord(args[0]) {
+	if IsType(args[0]) {
 		return args[1:], nil
 	}
 	var names []string
@@ -69,7 +69,7 @@ func Args(args []string) ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("the server doesn't have a resource type %q: did you mean \"pod %s\"?", arg, arg)
 		}
-		if !isWord(kind) {
+		if !IsType(kind) {
 			return nil, fmt.Errorf("the server doesn't have a resource type %q", kind)
 		}
 		names = append(names, name)
@@ -77,7 +77,8 @@ func Args(args []string) ([]string, error) {
 	return names, nil
 }
 
-func isWord(s string) bool { return s == "pod" || s == "pods" || s == "po" }
+// IsType tells whether a word says that what follows are Pods.
+func IsType(s string) bool { return s == "pod" || s == "pods" || s == "po" }
 
 // WaitGone returns when the object that was deleted is gone, also if another one has its name by then.
 func WaitGone(ctx context.Context, c *client.Client, r Ref, uid string) error {

@@ -4,6 +4,7 @@ package remove
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +79,7 @@ func remove(ctx context.Context, e *env.Env, o options, args []string) error {
 	waiting := ctx // the time limit is the waiting's: what is asked for is asked for
 	if o.timeout > 0 {
 		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeoutCause(ctx, o.timeout, errors.New("timed out waiting for the condition on pods"))
+		waiting, cancel = context.WithTimeoutCause(ctx, o.timeout, errors.New("timed out waiting for the condition"))
 		defer cancel()
 	}
 	var failed []error
@@ -95,7 +96,10 @@ func remove(ctx context.Context, e *env.Env, o options, args []string) error {
 			gone.Go(func() error {
 				err := pod.WaitGone(waiting, c, t, deleted.Metadata.UID)
 				if err != nil && waiting.Err() != nil {
-					return context.Cause(waiting)
+					err = context.Cause(waiting)
+					if ctx.Err() == nil {
+						err = fmt.Errorf("%w on pods/%s", err, t.Name)
+					}
 				}
 				return err
 			})
