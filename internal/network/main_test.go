@@ -93,7 +93,7 @@ func testConfig(t testing.TB) Config {
 	}
 	return Config{
 		Instance: instance,
-		IPv4:     netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 89, b[0], 0}), 24),
+		IPv4:     netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + b[1]%24, b[0], 0}), 24),
 		IPv6:     netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, b[0], b[1], b[2], b[3]}), 64),
 		StateDir: t.TempDir(),
 		Log:      slog.New(slog.NewTextHandler(testWriter{t}, nil)),
