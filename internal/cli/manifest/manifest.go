@@ -3,6 +3,7 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -121,14 +122,14 @@ func readStream(source string, r io.Reader) ([]Manifest, error) {
 	return list, nil
 }
 
-// splitYAML cuts a stream at its "---" lines, and drops documents of comments alone.
+// splitYAML cuts a stream at its "---" lines, and between JSON objects, and drops documents of comments alone.
 func splitYAML(data []byte) [][]byte {
 	var docs [][]byte
 	var doc bytes.Buffer
 	content := false
 	flush := func() {
 		if content {
-			docs = append(docs, bytes.Clone(doc.Bytes()))
+			docs = append(docs, splitJSON(bytes.Clone(doc.Bytes()))...)
 		}
 		doc.Reset()
 		content = false
@@ -139,18 +140,46 @@ func splitYAML(data []byte) [][]byte {
 			flush()
 			continue
 		}
-		if t := bytes.TrimSpace(text); len(t) > 0 && t[0] != '#' {
-			content = true
-		}
+		content = content || !empty(text)
 		doc.Write(line)
 	}
 	flush()
 	return docs
 }
 
+// empty tells whether there are only comments.
+func empty(data []byte) bool {
+	for line := range bytes.Lines(data) {
+		if t := bytes.TrimSpace(line); len(t) > 0 && t[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// splitJSON cuts a stream of JSON objects, of which YAML would read the first alone. All else is one document.
+func splitJSON(data []byte) (docs [][]byte) {
+	for d := json.NewDecoder(bytes.NewReader(data)); ; {
+		rest := data[d.InputOffset():]
+		var doc json.RawMessage
+		switch err := d.Decode(&doc); {
+		case err == nil && doc[0] == '{':
+			docs = append(docs, doc)
+		case len(docs) > 0 && empty(rest):
+			return docs
+		default:
+			return append(docs, rest)
+		}
+	}
+}
+
 func parse(source string, doc []byte) ([]Manifest, error) {
 	var h head
-	if err := yaml.Unmarshal(doc, &h); err != nil {
+	err := yaml.Unmarshal(doc, &h)
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Field == "" {
+		return nil, fmt.Errorf("error validating %q: error validating data: invalid object to validate: it is a %s", source, wrong.Value)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("error parsing %s: %w", source, err)
 	}
 	if h.Kind == "" {
