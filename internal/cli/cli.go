@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -126,6 +127,12 @@ It starts its daemon, hulld, by itself when it does not run.`,
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		e.NamespaceSet = cmd.Flags().Changed("namespace")
+		if e.Namespace == "" {
+			e.Namespace, e.NamespaceSet = "default", false
+		}
+		if strings.ContainsAny(e.Namespace, "/%") {
+			return fmt.Errorf("invalid namespace %q: it may contain neither '/' nor '%%'", e.Namespace)
+		}
 		for _, dir := range []*string{&e.Root, &e.State} { // keeper and hulld have another working directory
 			abs, err := filepath.Abs(*dir)
 			if err != nil {

@@ -110,6 +110,20 @@ func (e *StatusError) invalid() string {
 	return b.String()
 }
 
+// Explain says which file an object came from that the server refused, as kubectl does; of an invalid object it lists the faults alone.
+func Explain(doing, source string, err error) error {
+	var s *StatusError
+	if !errors.As(err, &s) {
+		return fmt.Errorf("error when %s %q: %w", doing, source, err)
+	}
+	told := *s
+	told.Message = fmt.Sprintf("error when %s %q: %s", doing, source, s.Message)
+	if s.Reason == "Invalid" {
+		told.Message = s.Message
+	}
+	return &told
+}
+
 // IsNotFound tells whether the server said that a thing does not exist.
 func IsNotFound(err error) bool { return hasReason(err, "NotFound") }
 

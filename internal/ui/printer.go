@@ -36,15 +36,15 @@ type Printer struct {
 // NewPrinter checks the form before anything is asked of the server.
 func NewPrinter(o PrinterOptions) (*Printer, error) {
 	p := &Printer{o: o}
-	form, template, templated := strings.Cut(o.Output, "=")
+	form, template, _ := strings.Cut(o.Output, "=")
 	switch {
 	case slices.Contains([]string{"", "wide", "yaml", "json", "name"}, o.Output):
-	case form == "jsonpath" && templated:
+	case form == "jsonpath" && template != "":
 		p.path = jsonpath.New("out").AllowMissingKeys(true)
 		if err := p.path.Parse(relaxed(template)); err != nil {
 			return nil, fmt.Errorf("error parsing jsonpath %s, %w", template, err)
 		}
-	case o.Output == "jsonpath":
+	case form == "jsonpath":
 		return nil, errors.New("template format specified but no template given")
 	default:
 		return nil, fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: json,jsonpath=...,name,wide,yaml", o.Output)
@@ -52,7 +52,7 @@ func NewPrinter(o PrinterOptions) (*Printer, error) {
 	return p, nil
 }
 
-// relaxed accepts ".status.podIP" and "{.status.podIP}" alike, as kubectl does.
+// relaxed accepts ".status.podIP" and "{.status.podIP}" alike, as kubectl does for its columns.
 func relaxed(template string) string {
 	if strings.Contains(template, "{") {
 		return template

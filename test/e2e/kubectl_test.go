@@ -63,6 +63,18 @@ func TestKubectl(t *testing.T) {
 		{"exec", "once", "--", "true"},
 		{"exec", "hello"},
 		{"delete", "pod", "nosuch"},
+		{"delete", "pod", ""},
+		{"delete", "pod", "hello", "--now", "--grace-period=0"},
+		{"delete", "pod", "hello", "--force", "--grace-period=3"},
+		{"get", "pods", "hello", "-l", "app=web"},
+		{"get", "pods/"},
+		{"get", "PODS", "hello"},
+		{"describe", "pods", "--show-events"},
+		{"describe", "pod", "hel", "--show-events=false"},
+		{"describe", "pod", "nosuch", "once", "--show-events"},
+		{"logs", "po/once", "--tail", "-2"},
+		{"logs", "once", "--since-time", "yesterday"},
+		{"logs", "-l", "app=nosuch"},
 	} {
 		want, wantCode := k(args...)
 		r := h.Run(args...)
@@ -78,10 +90,13 @@ func TestKubectl(t *testing.T) {
 // service account, say.
 var (
 	moment = regexp.MustCompile(`\b\d+m?s\b`)
+	newer  = regexp.MustCompile(`spec\.(initC|c)ontainers\{\S+\}: | out of: .*`)
 	gap    = regexp.MustCompile(` +`)
 )
 
-func plain(s string) string { return gap.ReplaceAllString(moment.ReplaceAllString(s, "0s"), " ") }
+func plain(s string) string {
+	return gap.ReplaceAllString(moment.ReplaceAllString(newer.ReplaceAllString(s, ""), "0s"), " ")
+}
 
 // overTCP lets a program that knows no unix sockets reach one, and returns the URL.
 func overTCP(t testing.TB, socket string) string {

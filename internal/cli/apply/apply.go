@@ -103,7 +103,7 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 			return Applied{}, there
 		}
 	}
-	return Applied{}, describeSource("creating", m, err)
+	return Applied{}, client.Explain("creating", m.Source, err)
 }
 
 func patch(ctx context.Context, c *client.Client, m manifest.Manifest, base string, query url.Values, old json.RawMessage) (Applied, error) {
@@ -116,7 +116,7 @@ func patch(ctx context.Context, c *client.Client, m manifest.Manifest, base stri
 		Method: "PATCH", Path: base + "/" + m.Name, Query: query, Body: json.RawMessage(body), Type: "application/strategic-merge-patch+json",
 	}, &now)
 	if err != nil {
-		return Applied{}, describeSource("patching", m, err)
+		return Applied{}, client.Explain("patching", m.Source, err)
 	}
 	var head pod.Head
 	before, berr := wanted(old)
@@ -147,18 +147,4 @@ func wanted(data json.RawMessage) (map[string]any, error) {
 
 func result(p pod.Head, verb string) Applied {
 	return Applied{Ref: pod.Ref{Namespace: p.Metadata.Namespace, Name: p.Metadata.Name}, UID: p.Metadata.UID, Verb: verb, Deleting: p.Metadata.DeletionTimestamp != ""}
-}
-
-// describeSource says which file a refused object came from, as kubectl does; of an invalid object it lists the faults alone.
-func describeSource(doing string, m manifest.Manifest, err error) error {
-	var s *client.StatusError
-	if !errors.As(err, &s) {
-		return fmt.Errorf("error when %s %q: %w", doing, m.Source, err)
-	}
-	told := *s
-	told.Message = fmt.Sprintf("error when %s %q: %s", doing, m.Source, s.Message)
-	if s.Reason == "Invalid" {
-		told.Message = s.Message
-	}
-	return &told
 }

@@ -124,8 +124,12 @@ func ask(ctx context.Context, e *env.Env, path string, out any) bool {
 // Containers completes with the containers of the Pod that is named already.
 func Containers(e *env.Env) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
 		p := &pod.Pod{}
-		if len(args) == 0 || !ask(cmd.Context(), e, e.PodPath(strings.TrimPrefix(args[0], "pod/")), p) {
+		name, err := pod.Name(args[0])
+		if err != nil || !ask(cmd.Context(), e, e.PodPath(name), p) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		names := slices.DeleteFunc(p.ContainerNames(), func(n string) bool { return !strings.HasPrefix(n, prefix) })

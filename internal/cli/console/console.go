@@ -64,6 +64,13 @@ func Args(usage, what string, least, most int) cobra.PositionalArgs {
 	}
 }
 
+// Group makes a command that only has others below it, which else shows its help for every word and exits 0.
+func Group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
+}
+
 // CodeError ends the program with a code of its own, and prints its text if it has one.
 type CodeError struct {
 	Code int

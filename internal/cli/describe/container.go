@@ -34,6 +34,9 @@ func (d *description) container(c *pod.Container, st *pod.ContainerStatus) {
 		d.write(2, "Image ID:\t%s", st.ImageID)
 	}
 	d.ports(c)
+	if sc := c.SecurityContext; sc != nil {
+		d.seccomp(2, sc.SeccompProfile)
+	}
 	d.block(2, "Command:", c.Command)
 	d.block(2, "Args:", c.Args)
 	if st != nil {
@@ -57,12 +60,12 @@ func (d *description) container(c *pod.Container, st *pod.ContainerStatus) {
 func (d *description) ports(c *pod.Container) {
 	var ports, hostPorts []string
 	for _, p := range c.Ports {
-		port := fmt.Sprintf("%d/%s", p.ContainerPort, p.Protocol)
+		name := ""
 		if p.Name != "" {
-			port += " (" + p.Name + ")"
+			name = " (" + p.Name + ")"
 		}
-		ports = append(ports, port)
-		hostPorts = append(hostPorts, fmt.Sprintf("%d/%s", p.HostPort, p.Protocol))
+		ports = append(ports, fmt.Sprintf("%d/%s%s", p.ContainerPort, p.Protocol, name))
+		hostPorts = append(hostPorts, fmt.Sprintf("%d/%s%s", p.HostPort, p.Protocol, name))
 	}
 	plural := ""
 	if len(ports) > 1 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sort"
 	"strings"
 	"time"
 
@@ -19,10 +20,13 @@ import (
 
 // Command is hull describe.
 func Command(e *env.Env) *cobra.Command {
-	return &cobra.Command{
-		Use:               "describe pod NAME...",
-		Short:             "Show a Pod's details and events",
-		Example:           "  hull describe pod web",
+	var selector string
+	var events bool
+	cmd := &cobra.Command{
+		Use:   "describe pod [NAME_PREFIX... | -l SELECTOR]",
+		Short: "Show a Pod's details and events",
+		Example: `  hull describe pod web
+  hull describe pods -l app=web --show-events`,
 		ValidArgsFunction: complete.Pods(e, 1, "pod"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -32,40 +36,78 @@ func Command(e *env.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if selector != "" && len(names) > 0 {
+				return errors.New("name cannot be provided when a selector is specified")
+			}
 			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if len(names) == 0 {
-				targets, err := pod.List(cmd.Context(), c, e.Namespace, "")
-				if err != nil {
-					return err
-				}
-				for _, t := range targets {
-					names = append(names, t.Name)
-				}
+			pods, failed, similar, err := find(cmd.Context(), c, e.Namespace, names, selector)
+			if err != nil {
+				return err
 			}
-			if len(names) == 0 {
+			if len(pods)+len(failed) == 0 {
 				e.Warnf("No resources found in %s namespace.\n", e.Namespace)
 			}
-			for i, name := range names {
-				if i > 0 {
+			if !cmd.Flags().Changed("show-events") {
+				events = len(pods)+len(failed) == 1 && !similar
+			}
+			for i, p := range pods {
+				if i > 0 && !similar {
 					e.Printf("\n\n")
 				}
-				if err := describe(cmd.Context(), e, c, name); err != nil {
+				if err := describe(cmd.Context(), e, c, p, events); err != nil {
 					return err
 				}
+				if similar {
+					e.Printf("\n")
+				}
 			}
-			return nil
+			return errors.Join(failed...)
 		},
 	}
+	cmd.Flags().StringVarP(&selector, "selector", "l", "", "labels of the Pods to describe")
+	cmd.Flags().BoolVar(&events, "show-events", true, "their events too; not of several Pods, if this is not said")
+	return cmd
 }
 
-func describe(ctx context.Context, e *env.Env, c *client.Client, name string) error {
-	p, err := pod.Get(ctx, c, pod.Ref{Namespace: e.Namespace, Name: name})
-	if err != nil {
-		return err
+// find gets the Pods that are named, or selected, and says what was not found. A single name that no Pod has may be the beginning
+// similar ones.
+func find(ctx context.Context, c *client.Client, namespace string, names []string, selector string) (pods []*pod.Pod, failed []error, similar bool, _ error) {
+	var all struct{ Items []*pod.Pod }
+	query := url.Values{"labelSelector": {selector}}
+	if len(names) == 0 {
+		err := c.Do(ctx, client.Request{Path: pod.Path(namespace, ""), Query: query}, &all)
+		return all.Items, nil, false, err
 	}
+	for _, name := range names {
+		p, err := pod.Get(ctx, c, pod.Ref{Namespace: namespace, Name: name})
+		if err != nil && !client.IsNotFound(err) {
+			return nil, nil, false, err
+		}
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		pods = append(pods, p)
+	}
+	if len(names) > 1 || len(failed) == 0 {
+		return pods, failed, false, nil
+	}
+	err := c.Do(ctx, client.Request{Path: pod.Path(namespace, ""), Query: query}, &all)
+	for _, p := range all.Items {
+		if strings.HasPrefix(p.Metadata.Name, names[0]) {
+			pods = append(pods, p)
+		}
+	}
+	if len(pods) > 0 {
+		failed = nil
+	}
+	return pods, failed, true, err
+}
+
+func describe(ctx context.Context, e *env.Env, c *client.Client, p *pod.Pod, events bool) error {
 	d := newDescription(e.Out)
 	d.head(p)
 	d.containers("Init Containers:", p.Spec.InitContainers, p.Status.InitContainerStatuses)
@@ -75,8 +117,10 @@ func describe(ctx context.Context, e *env.Env, c *client.Client, name string) er
 	d.write(0, "QoS Class:\t%s", orNone(p.Status.QOSClass))
 	d.list("Node-Selectors:", pairs(p.Spec.NodeSelector, "="))
 	d.list("Tolerations:", tolerations(p))
-	if err := d.events(ctx, c, p); err != nil {
-		return err
+	if events {
+		if err := d.events(ctx, c, p); err != nil {
+			return err
+		}
 	}
 	return d.tab.Flush()
 }
@@ -100,8 +144,8 @@ func (d *description) head(p *pod.Pod) {
 		d.write(0, "Start Time:\t%s", s.StartTime.Local().Format(time.RFC1123Z))
 	}
 	d.list("Labels:", pairs(m.Labels, "="))
-	d.list("Annotations:", pairs(m.Annotations, ": "))
-	if m.DeletionTimestamp != nil {
+	d.list("Annotations:", annotations(m.Annotations))
+	if m.DeletionTimestamp != nil && s.Phase != "Failed" && s.Phase != "Succeeded" {
 		d.write(0, "Status:\tTerminating (lasts %s)", age(*m.DeletionTimestamp))
 		if m.DeletionGracePeriodSeconds != nil {
 			d.write(0, "Termination Grace Period:\t%ds", *m.DeletionGracePeriodSeconds)
@@ -114,6 +158,9 @@ func (d *description) head(p *pod.Pod) {
 	}
 	if s.Message != "" {
 		d.write(0, "Message:\t%s", s.Message)
+	}
+	if sc := p.Spec.SecurityContext; sc != nil {
+		d.seccomp(0, sc.SeccompProfile)
 	}
 	d.write(0, "IP:\t%s", s.PodIP)
 	if len(s.PodIPs) == 0 {
@@ -191,6 +238,7 @@ func (d *description) events(ctx context.Context, c *client.Client, p *pod.Pod) 
 			FirstTimestamp        time.Time
 			LastTimestamp         time.Time
 			Source                struct{ Component string }
+			InvolvedObject        struct{ FieldPath string }
 		}
 	}
 	path := "/api/v1/namespaces/" + p.Metadata.Namespace + "/events"
@@ -202,6 +250,10 @@ func (d *description) events(ctx context.Context, c *client.Client, p *pod.Pod) 
 		d.write(0, "Events:\t<none>")
 		return nil
 	}
+	if err := d.tab.Flush(); err != nil { // the columns of what comes are their own
+		return err
+	}
+	sort.SliceStable(list.Items, func(i, j int) bool { return list.Items[i].LastTimestamp.Before(list.Items[j].LastTimestamp) })
 	d.write(0, "Events:")
 	d.write(1, "Type\tReason\tAge\tFrom\tMessage")
 	d.write(1, "----\t------\t----\t----\t-------")
@@ -210,7 +262,11 @@ func (d *description) events(ctx context.Context, c *client.Client, p *pod.Pod) 
 		if e.Count > 1 {
 			when = fmt.Sprintf("%s (x%d over %s)", when, e.Count, age(e.FirstTimestamp))
 		}
-		d.write(1, "%s\t%s\t%s\t%s\t%s", e.Type, e.Reason, when, e.Source.Component, strings.TrimSpace(e.Message))
+		message := strings.TrimSpace(e.Message)
+		if e.InvolvedObject.FieldPath != "" {
+			message = e.InvolvedObject.FieldPath + ": " + message
+		}
+		d.write(1, "%s\t%s\t%s\t%s\t%s", e.Type, e.Reason, when, e.Source.Component, message)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/ui"
 )
 
@@ -75,6 +76,47 @@ func pairs(m map[string]string, sep string) []string {
 		list = append(list, k+sep+m[k])
 	}
 	return list
+}
+
+// What kubectl keeps for itself is not shown, and how much is shown of a line.
+const (
+	lastApplied      = "kubectl.kubernetes.io/last-applied-configuration"
+	annotationLength = 140
+)
+
+// annotations are written as kubectl does: long ones, and those of several lines, below their keys, and cut off.
+func annotations(m map[string]string) []string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		value := strings.TrimSuffix(m[k], "\n")
+		switch {
+		case k == lastApplied:
+		case len(k)+len(value)+2 <= annotationLength && !strings.Contains(value, "\n"):
+			list = append(list, k+": "+value)
+		default:
+			list = append(list, k+":")
+			for line := range strings.SplitSeq(value, "\n") {
+				if len(line) > annotationLength-2 {
+					line = line[:annotationLength-2] + "..."
+				}
+				list = append(list, "  "+line)
+			}
+		}
+	}
+	return list
+}
+
+func (d *description) seccomp(level int, profile *pod.SeccompProfile) {
+	if profile == nil {
+		return
+	}
+	d.write(level, "SeccompProfile:\t%s", profile.Type)
+	if profile.Type == "Localhost" {
+		if level > 0 {
+			level++
+		}
+		d.write(level, "LocalhostProfile:\t%s", profile.LocalhostProfile)
+	}
 }
 
 func orNone(s string) string {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,16 +37,19 @@ func Command(e *env.Env) *cobra.Command {
 				return errors.New("pod or type/name must be specified")
 			}
 			if cmd.ArgsLenAtDash() < 0 && len(args) > 1 {
-				return errors.New("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead")
+				return fmt.Errorf("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\nSee '%s -h' for help and examples", cmd.CommandPath())
 			}
 			if len(args) < 2 {
 				return errors.New("you must specify at least one command for the container")
+			}
+			name, err := pod.Name(args[0])
+			if err != nil {
+				return err
 			}
 			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			name := strings.TrimPrefix(args[0], "pod/")
 			o := client.ExecOptions{Path: e.PodPath(name) + "/exec", Container: container, Command: args[1:], Stdout: e.Out, Stderr: e.Err, TTY: tty}
 			if stdin {
 				o.Stdin = e.In
@@ -58,7 +61,7 @@ func Command(e *env.Env) *cobra.Command {
 				}
 			}
 			err = run(cmd.Context(), e, c, o)
-			return completed(cmd.Context(), c, pod.Ref{Namespace: e.Namespace, Name: name}, err)
+			return why(cmd.Context(), c, pod.Ref{Namespace: e.Namespace, Name: name}, container, err)
 		},
 	}
 	f := cmd.Flags()
@@ -70,17 +73,22 @@ func Command(e *env.Env) *cobra.Command {
 	return cmd
 }
 
-// completed says why the server refused, if that is because the Pod has ended.
-func completed(ctx context.Context, c *client.Client, r pod.Ref, refused error) error {
+// why says what the server refused in kubectl's words, if it was that the Pod has ended, or has no such container.
+func why(ctx context.Context, c *client.Client, r pod.Ref, container string, refused error) error {
 	var status *client.StatusError
 	if !errors.As(refused, &status) || client.IsNotFound(refused) {
 		return refused
 	}
 	p, err := pod.Get(ctx, c, r)
-	if err != nil || p.Status.Phase != "Succeeded" && p.Status.Phase != "Failed" {
+	switch {
+	case err != nil:
 		return refused
+	case p.Status.Phase == "Succeeded", p.Status.Phase == "Failed":
+		return fmt.Errorf("cannot exec into a container in a completed pod; current phase is %s", p.Status.Phase)
+	case container != "" && !slices.Contains(p.ContainerNames(), container):
+		return p.NoContainer(container)
 	}
-	return fmt.Errorf("cannot exec into a container in a completed pod; current phase is %s", p.Status.Phase)
+	return refused
 }
 
 func run(ctx context.Context, e *env.Env, c *client.Client, o client.ExecOptions) error {

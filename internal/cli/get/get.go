@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hull-pods/hull/internal/cli/complete"
 	"github.com/hull-pods/hull/internal/cli/env"
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/ui"
 )
@@ -65,23 +65,15 @@ func (o *options) parse(args []string) error {
 	if len(args) == 0 {
 		return errors.New("required resource not specified: pods or events")
 	}
-	kind, name, slash := strings.Cut(args[0], "/")
-	switch kind {
-	case "pod", "pods", "po":
-		o.resource = "pods"
-	case "event", "events", "ev":
-		o.resource = "events"
-	default:
-		return fmt.Errorf("the server doesn't have a resource type %q", kind)
+	var err error
+	if o.resource, o.names, err = pod.Split(args); err != nil {
+		return err
 	}
-	if slash {
-		o.names = append(o.names, name)
-	}
-	for _, arg := range args[1:] {
-		o.names = append(o.names, strings.TrimPrefix(arg, kind+"/"))
-	}
-	if len(o.names) > 0 && (o.selector != "" || o.all) {
-		return errors.New("a resource cannot be retrieved by name across all namespaces, or together with a selector")
+	switch {
+	case len(o.names) > 0 && (o.selector != "" || o.fields != ""):
+		return errors.New("name cannot be provided when a selector is specified")
+	case len(o.names) > 0 && o.all:
+		return errors.New("a resource cannot be retrieved by name across all namespaces")
 	}
 	return nil
 }

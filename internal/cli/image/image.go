@@ -24,7 +24,7 @@ import (
 
 // Command is hull image.
 func Command(e *env.Env) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := console.Group(&cobra.Command{
 		Use:     "image",
 		Short:   "List, pull, load and remove images",
 		Aliases: []string{"images"},
@@ -32,7 +32,7 @@ func Command(e *env.Env) *cobra.Command {
   hull image pull nginx:1.27
   hull image load < image.tar
   hull image rm nginx:1.27`,
-	}
+	})
 	cmd.AddCommand(imageList(e), imagePull(e), imageLoad(e), imageRemove(e))
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hull-pods/hull/internal/cli/console"
 	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/cli/hulld"
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
 	"github.com/hull-pods/hull/internal/ui"
 )
@@ -32,6 +33,10 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 		Args:              console.Args("inspect (POD | TYPE/NAME)", "POD or TYPE/NAME", 1, 1),
 		ValidArgsFunction: complete.One(complete.Pods(e, 0)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := pod.Name(args[0])
+			if err != nil {
+				return err
+			}
 			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
@@ -41,7 +46,7 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 			if birth {
 				q.Set("birth", "true")
 			}
-			path := hulld.Own("namespaces/" + e.Namespace + "/sandboxes/" + strings.TrimPrefix(args[0], "pod/"))
+			path := hulld.Own("namespaces/" + e.Namespace + "/sandboxes/" + name)
 			if err := c.Do(cmd.Context(), client.Request{Path: path, Query: q}, &s); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/hull-pods/hull/internal/client"
@@ -55,30 +56,115 @@ func List(ctx context.Context, c *client.Client, namespace, selector string) ([]
 	return list, err
 }
 
-// Args takes "pod NAME…", "pods NAME…" and "pod/NAME…" apart.
+// Named is the one Pod that the first argument names, or those that a selector chooses.
+func Named(ctx context.Context, c *client.Client, namespace string, args []string, selector string) ([]Ref, error) {
+	if len(args) == 0 {
+		return List(ctx, c, namespace, selector)
+	}
+	name, err := Name(args[0])
+	return []Ref{{namespace, name}}, err
+}
+
+// errMixed is kubectl's answer to a type and TYPE/NAME in one command.
+var errMixed = errors.New("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form " +
+	"(e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'")
+
+// Split takes "TYPE NAME…" and "TYPE/NAME…" apart. All must be of one type, whose canonical name it returns.
+func Split(args []string) (resource string, names []string, err error) {
+	typed := slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "/") })
+	if !typed {
+		resource, err = typeOf(args[0])
+		names = args[1:]
+	}
+	for _, arg := range args {
+		if !typed || err != nil {
+			break
+		}
+		kind, name, ok := strings.Cut(arg, "/")
+		var one string
+		switch {
+		case !ok:
+			return "", nil, errMixed
+		case kind == "" || name == "" || strings.Contains(name, "/"):
+			return "", nil, errors.New("arguments in resource/name form must have a single resource and name")
+		}
+		if one, err = typeOf(kind); err == nil && resource != "" && one != resource {
+			err = fmt.Errorf("%s and %s are of different types: one command names objects of one", args[0], arg)
+		}
+		resource = one
+		names = append(names, name)
+	}
+	if err == nil {
+		err = check(names)
+	}
+	return resource, names, err
+}
+
+// Args is Split for commands that know Pods alone.
 func Args(args []string) ([]string, error) {
 	if len(args) == 0 {
 		return nil, errors.New("you must provide one or more resources by argument or filename")
 	}
-	if IsType(args[0]) {
-		return args[1:], nil
+	resource, names, err := Split(args)
+	var unknown *typeError
+	switch {
+	case errors.As(err, &unknown) && unknown.word == args[0] && args[0] != "":
+		return nil, fmt.Errorf("%w: did you mean \"pod %s\"?", err, args[0])
+	case err == nil && resource != "pods":
+		return nil, fmt.Errorf("not for %s: this command is for pods", resource)
 	}
-	var names []string
-	for _, arg := range args {
-		kind, name, ok := strings.Cut(arg, "/")
-		if !ok {
-			return nil, fmt.Errorf("the server doesn't have a resource type %q: did you mean \"pod %s\"?", arg, arg)
-		}
-		if !IsType(kind) {
-			return nil, fmt.Errorf("the server doesn't have a resource type %q", kind)
-		}
-		names = append(names, name)
+	return names, err
+}
+
+// Name takes NAME or TYPE/NAME, of a Pod.
+func Name(arg string) (string, error) {
+	if !strings.Contains(arg, "/") {
+		return arg, check([]string{arg})
 	}
-	return names, nil
+	names, err := Args([]string{arg})
+	if err != nil {
+		return "", err
+	}
+	return names[0], nil
+}
+
+// check refuses what cannot be a name: above all nothing at all, as the path without a name is that of all Pods.
+func check(names []string) error {
+	for _, name := range names {
+		switch {
+		case name == "":
+			return errors.New("resource name may not be empty")
+		case name == "." || name == "..":
+			return fmt.Errorf("invalid resource name %q: [may not be '%s']", name, name)
+		case strings.Contains(name, "%"):
+			return fmt.Errorf("invalid resource name %q: [may not contain '%%']", name)
+		}
+	}
+	return nil
+}
+
+// typeError is a word that is no type.
+type typeError struct{ word string }
+
+func (e *typeError) Error() string {
+	return fmt.Sprintf("the server doesn't have a resource type %q", e.word)
+}
+
+func typeOf(word string) (string, error) {
+	switch strings.ToLower(word) {
+	case "pod", "pods", "po":
+		return "pods", nil
+	case "event", "events", "ev":
+		return "events", nil
+	}
+	return "", &typeError{word}
 }
 
 // IsType tells whether a word says that what follows are Pods.
-func IsType(s string) bool { return s == "pod" || s == "pods" || s == "po" }
+func IsType(s string) bool {
+	resource, err := typeOf(s)
+	return err == nil && resource == "pods"
+}
 
 // WaitGone returns when the object that was deleted is gone, also if another one has its name by then.
 func WaitGone(ctx context.Context, c *client.Client, r Ref, uid string) error {

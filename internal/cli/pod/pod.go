@@ -31,6 +31,8 @@ type Pod struct {
 		HostNetwork    bool
 		Priority       *int64
 		ServiceAccount string `json:"serviceAccountName"`
+
+		SecurityContext *Security
 	}
 	Status Status
 }
@@ -76,8 +78,15 @@ type Container struct {
 	Resources struct {
 		Limits, Requests map[string]string
 	}
-	TTY, Stdin bool
+	TTY, Stdin      bool
+	SecurityContext *Security
 }
+
+// Security is a security context.
+type Security struct{ SeccompProfile *SeccompProfile }
+
+// SeccompProfile says which system calls there are.
+type SeccompProfile struct{ Type, LocalhostProfile string }
 
 // ContainerStatus is what has become of a container.
 type ContainerStatus struct {
@@ -151,6 +160,11 @@ func (p *Pod) DefaultContainer(tell func(format string, args ...any)) string {
 		tell("Defaulted container %q out of: %s\n", first, p.describeContainers())
 	}
 	return first
+}
+
+// NoContainer is kubectl's answer to a name that none of the Pod's containers has.
+func (p *Pod) NoContainer(name string) error {
+	return fmt.Errorf("container %s is not valid for pod %s out of: %s", name, p.Metadata.Name, p.describeContainers())
 }
 
 func (p *Pod) describeContainers() string {

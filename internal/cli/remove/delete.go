@@ -40,6 +40,9 @@ func Command(e *env.Env) *cobra.Command {
   hull delete pods --all`,
 		ValidArgsFunction: complete.Pods(e, 1, "pod"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(args); err != nil {
+				return err
+			}
 			return remove(cmd.Context(), e, o, args)
 		},
 	}
@@ -54,6 +57,21 @@ func Command(e *env.Env) *cobra.Command {
 	f.StringVarP(&o.selector, "selector", "l", "", "labels of the Pods to delete")
 	f.DurationVar(&o.timeout, "timeout", 0, "give up waiting after this long")
 	return cmd
+}
+
+// check refuses what contradicts itself, in kubectl's words.
+func (o *options) check(args []string) error {
+	switch {
+	case o.now && o.grace != -1:
+		return errors.New("--now and --grace-period cannot be specified together")
+	case o.force && (o.now || o.grace > 0):
+		return errors.New("--force and --grace-period greater than 0 cannot be specified together")
+	case o.all && o.selector != "":
+		return errors.New("cannot set --all and --selector at the same time")
+	case len(o.files) > 0 && (len(args) > 0 || o.all || o.selector != ""):
+		return errors.New("when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well")
+	}
+	return nil
 }
 
 func remove(ctx context.Context, e *env.Env, o options, args []string) error {
@@ -94,7 +112,7 @@ func remove(ctx context.Context, e *env.Env, o options, args []string) error {
 		}
 		if o.wait {
 			gone.Go(func() error {
-				err := pod.WaitGone(waiting, c, t, deleted.Metadata.UID)
+				err := pod.WaitGone(waiting, c, t.Ref, deleted.Metadata.UID)
 				if err != nil && waiting.Err() != nil {
 					err = context.Cause(waiting)
 					if ctx.Err() == nil {
@@ -108,8 +126,14 @@ func remove(ctx context.Context, e *env.Env, o options, args []string) error {
 	return errors.Join(append(failed, gone.Wait())...)
 }
 
-func targetsOf(ctx context.Context, e *env.Env, c *client.Client, o options, args []string) ([]pod.Ref, error) {
-	var list []pod.Ref
+// target is a Pod to delete, and the file that names it if one does.
+type target struct {
+	pod.Ref
+	source string
+}
+
+func targetsOf(ctx context.Context, e *env.Env, c *client.Client, o options, args []string) ([]target, error) {
+	var list []target
 	if len(o.files) > 0 {
 		manifests, err := manifest.Read(o.files, e.In)
 		if err != nil {
@@ -120,7 +144,10 @@ func targetsOf(ctx context.Context, e *env.Env, c *client.Client, o options, arg
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, pod.Ref{Namespace: ns, Name: m.Name})
+			if m.Name == "" { // the path of no Pod is that of all
+				return nil, fmt.Errorf("error when deleting %q: resource name may not be empty", m.Source)
+			}
+			list = append(list, target{Ref: pod.Ref{Namespace: ns, Name: m.Name}, source: m.Source})
 		}
 		return list, nil
 	}
@@ -130,23 +157,27 @@ func targetsOf(ctx context.Context, e *env.Env, c *client.Client, o options, arg
 	}
 	if o.all || o.selector != "" {
 		if len(names) > 0 {
-			return nil, errors.New("name cannot be provided when a selector or --all is specified")
+			return nil, errors.New("name cannot be provided when a selector is specified")
 		}
 		if c == nil {
 			return nil, nil
 		}
-		return pod.List(ctx, c, e.Namespace, o.selector)
+		refs, err := pod.List(ctx, c, e.Namespace, o.selector)
+		for _, r := range refs {
+			list = append(list, target{Ref: r})
+		}
+		return list, err
 	}
 	if len(names) == 0 {
 		return nil, errors.New("resource(s) were provided, but no name was specified")
 	}
 	for _, n := range names {
-		list = append(list, pod.Ref{Namespace: e.Namespace, Name: n})
+		list = append(list, target{Ref: pod.Ref{Namespace: e.Namespace, Name: n}})
 	}
 	return list, nil
 }
 
-func ask(ctx context.Context, e *env.Env, c *client.Client, o options, r pod.Ref) (pod.Head, error) {
+func ask(ctx context.Context, e *env.Env, c *client.Client, o options, t target) (pod.Head, error) {
 	body := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
 	switch {
 	case o.now:
@@ -159,13 +190,16 @@ func ask(ctx context.Context, e *env.Env, c *client.Client, o options, r pod.Ref
 		body["gracePeriodSeconds"] = o.grace
 	}
 	var deleted pod.Head
-	if err := c.Do(ctx, client.Request{Method: "DELETE", Path: r.Path(), Body: body}, &deleted); err != nil {
+	if err := c.Do(ctx, client.Request{Method: "DELETE", Path: t.Path(), Body: body}, &deleted); err != nil {
+		if t.source != "" {
+			err = client.Explain("deleting", t.source, err)
+		}
 		return pod.Head{}, err
 	}
 	verb := "deleted"
 	if o.force {
 		verb = "force deleted"
 	}
-	e.Printf("pod %q %s from %s namespace\n", r.Name, verb, r.Namespace)
+	e.Printf("pod %q %s from %s namespace\n", t.Name, verb, t.Namespace)
 	return deleted, nil
 }

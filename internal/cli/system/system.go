@@ -19,6 +19,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/cli/complete"
+	"github.com/hull-pods/hull/internal/cli/console"
 	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/cli/hulld"
 	"github.com/hull-pods/hull/internal/client"
@@ -26,13 +27,13 @@ import (
 
 // Command is hull system.
 func Command(e *env.Env) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := console.Group(&cobra.Command{
 		Use:   "system",
 		Short: "Start, stop, describe and check Hull itself",
 		Example: `  hull system info
   hull system check --repair
   hull system stop --delete-pods`,
-	}
+	})
 	cmd.AddCommand(systemStart(e), systemStop(e), systemInfo(e), systemCheck(e))
 	return cmd
 }
