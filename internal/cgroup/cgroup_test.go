@@ -1,6 +1,7 @@
 package cgroup_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -122,6 +123,36 @@ func TestLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := tr.Load("besteffort/podx").Prune(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKillSparesStrangers: the number of a process that has ended since the group was listed may be another one's by now.
+func TestKillSparesStrangers(t *testing.T) {
+	tr, _ := tree(t)
+	g, err := tr.Create("podk", cgroup.Resources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, stranger := sleeper(t, g, "", "exec sleep 1000"), exec.Command("cat")
+	in, err := stranger.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- own.Wait() }()
+	if err := g.KillAll(t.Context(), []int{own.Process.Pid, stranger.Process.Pid}); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	_ = in.Close()
+	if err := stranger.Wait(); err != nil {
+		t.Errorf("the stranger: %v", err)
+	}
+	if err := errors.Join(g.Remove(t.Context()), g.Prune()); err != nil {
 		t.Fatal(err)
 	}
 }

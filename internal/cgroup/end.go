@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,14 +49,14 @@ func (g *Group) Kill(ctx context.Context) error {
 		if err != nil || len(pids) == 0 {
 			return err
 		}
-		if err := killAll(ctx, pids); err != nil {
+		if err := g.killAll(ctx, pids); err != nil {
 			return fmt.Errorf("kill cgroup %s: %w", g.Path(), err)
 		}
 	}
 }
 
 // killAll signals all of them before it waits for any.
-func killAll(ctx context.Context, pids []int) error {
+func (g *Group) killAll(ctx context.Context, pids []int) error {
 	var held []*os.File
 	defer func() {
 		for _, f := range held {
@@ -69,6 +70,10 @@ func killAll(ctx context.Context, pids []int) error {
 		}
 		if err != nil {
 			return err
+		}
+		if !g.has(pid) {
+			_ = fd.Close()
+			continue // ended since it was listed: its number may be another's, which the descriptor is of then
 		}
 		held = append(held, fd)
 		if err := linux.PidfdSignal(fd, unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -88,6 +93,22 @@ func killAll(ctx context.Context, pids []int) error {
 		}
 	}
 	return nil
+}
+
+// has tells whether a process is in the group now, or in one below it. To ask the process is cheaper than to read the list
+// again, but one that is about to end says that it is in the root, and paths look different from within a cgroup namespace.
+func (g *Group) has(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return false // it has ended
+	}
+	for line := range strings.Lines(string(data)) { // ID:CONTROLLERS:PATH
+		if strings.Contains(strings.TrimSuffix(line, "\n")+"/", g.Path()+"/") {
+			return true
+		}
+	}
+	pids, err := g.PIDs()
+	return err == nil && slices.Contains(pids, pid)
 }
 
 // OOMKills is how many processes of the group the kernel has killed for want of memory; 0 for a group that does not exist.
