@@ -79,10 +79,14 @@ func (c *container) exec(ctx context.Context, args []string, st Streams) (int, e
 	}
 	defer func() { _ = p.PIDFD.Close() }()
 	pipes.CloseTheirs()
+	kill := func() { _ = linux.PidfdSignal(p.PIDFD, unix.SIGKILL) }
 	if p.Console != nil {
-		pipes.Console(p.Console)
+		if err := pipes.Console(p.Console); err != nil {
+			kill()
+			return 0, err
+		}
 	}
-	err = pipes.Serve(ctx, st, e.gone, func() { _ = linux.PidfdSignal(p.PIDFD, unix.SIGKILL) })
+	err = pipes.Serve(ctx, st, e.gone, kill)
 	code, _ := record.ExitCode(e.exit.Status)
 	return code, err
 }

@@ -58,9 +58,16 @@ func New(st Streams) (_ *Pipes, err error) {
 	return p, nil
 }
 
-// Console takes a terminal's master in place of pipes.
-func (p *Pipes) Console(master *os.File) {
-	p.stdin, p.output = master, []*os.File{master}
+// Console takes a terminal's master over, in place of pipes. What reads it must be able to stop while somebody has the terminal
+// open, and a master that comes from a starter blocks: so it is a duplicate that is used.
+func (p *Pipes) Console(master *os.File) error {
+	defer func() { _ = master.Close() }()
+	own, err := Duplicate(master)
+	if err != nil {
+		return err
+	}
+	p.stdin, p.output = own, []*os.File{own}
+	return nil
 }
 
 // CloseTheirs closes the process' ends: it has been cloned.
@@ -83,8 +90,9 @@ func (p *Pipes) Close() {
 	}
 }
 
-// Serve carries bytes until the process has ended, which gone says; when ctx ends first it is killed. Output that was written before the end arrives; what a process that
-// was left in the background writes later does not, so that exec ends when its command does.
+// Serve carries bytes until the process has ended, which gone says; when ctx ends first, the process is killed. Output that was
+// written before the end arrives; what a process that was left in the background writes later does not, so that exec ends when
+// its command does.
 func (p *Pipes) Serve(ctx context.Context, st Streams, gone <-chan struct{}, kill func()) error {
 	if st.Stdin != nil && p.stdin != nil {
 		// The client's reader may block for ever: this goroutine ends with the client's connection, which api closes.
@@ -125,13 +133,18 @@ func (p *Pipes) Serve(ctx context.Context, st Streams, gone <-chan struct{}, kil
 	return err
 }
 
-// copyUntilEnd copies until the end of the stream, or, once the deadline has passed, until nothing more is there.
+// afterEnd is how much is taken of a stream once its process has ended: as much as a pipe can hold (fs.pipe-max-size), so that
+// nobody who goes on writing keeps the session open.
+const afterEnd = 1 << 20
+
+// copyUntilEnd copies until the end of the stream, or, once the deadline has passed, what is still there.
 func copyUntilEnd(w io.Writer, r *os.File) {
-	buf := make([]byte, 32<<10)
+	buf, left := make([]byte, 32<<10), afterEnd
 	for {
 		n, err := r.Read(buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			n = readNow(r, buf)
+			n = readNow(r, buf[:min(len(buf), left)])
+			left -= n
 			if n > 0 {
 				err = nil
 			}

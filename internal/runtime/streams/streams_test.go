@@ -9,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 // served runs a session whose process the test plays.
@@ -55,6 +59,62 @@ func TestServeEndsWithTheProcess(t *testing.T) {
 		}
 	})
 	if err != nil || out.String() != "last words" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// TestServeEndsBesideAWriter: what was left in the background and never stops writing keeps no session open.
+func TestServeEndsBesideAWriter(t *testing.T) {
+	page := make([]byte, 16<<10)
+	background := make(chan *os.File, 1)
+	refill := writer(func(b []byte) (int, error) { // whatever is taken, there is more when it has been passed on
+		f := <-background
+		_, err := f.Write(page)
+		background <- f
+		return len(b), err
+	})
+	err := served(t, t.Context(), Streams{Stdout: refill}, func(f [3]*os.File, _ <-chan struct{}) {
+		if _, err := f[1].Write(page); err != nil {
+			t.Error(err)
+		}
+		background <- f[1]
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+// TestServeEndsWithATerminalInUse: nor does one that has the terminal open.
+func TestServeEndsWithATerminalInUse(t *testing.T) {
+	var out bytes.Buffer
+	p, err := New(Streams{TTY: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := os.NewFile(uintptr(fd), "ptmx") // it blocks, as the one that comes from a starter
+	slave, err := linux.PTYPeer(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slave.Close() }()
+	if err := p.Console(master); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := slave.WriteString("last words"); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	close(gone)
+	if err := p.Serve(t.Context(), Streams{TTY: true, Stdout: &out}, gone, func() {}); err != nil || out.String() != "last words" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
