@@ -10,6 +10,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/image"
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/grip"
@@ -102,7 +103,8 @@ func (c *container) update(change func(*record.Container)) error {
 // unrecord forgets the container: the last step of its removal.
 func (c *container) unrecord() error {
 	c.takePrepared().close()
-	if err := os.RemoveAll(c.r.dirs.Container(c.id)); err != nil {
+	// Not os.RemoveAll: an OCI program's bundle is in there, with a root and volumes in it if hulld died while they were mounted.
+	if err := linux.RemoveTree(c.r.dirs.Container(c.id)); err != nil {
 		return err // it is not forgotten: a directory without an owner is a leftover
 	}
 	c.r.all.dropContainer(c)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/hulltest"
@@ -77,6 +78,27 @@ func TestHandlerIsGone(t *testing.T) {
 	}
 	if _, err := r.Container(c.id); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("after its removal: %v", err)
+	}
+	if _, err := os.Stat(r.dirs.Container(c.id)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its directory is left: %v", err)
+	}
+}
+
+// TestRemovalSparesWhatIsMounted: an OCI program's bundle has volumes in it while the container is made; if hulld dies then, they
+// stay, and to remove the container's directory must not be to remove what is in them.
+func TestRemovalSparesWhatIsMounted(t *testing.T) {
+	r, c := without(t, ContainerExited)
+	volume := t.TempDir()
+	file, at := filepath.Join(volume, "precious"), filepath.Join(r.dirs.Container(c.id), "sources", "0")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.MkdirAll(at, 0o700), unix.Mount(volume, at, "", unix.MS_BIND, "")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = linux.Detach(at) })
+	if err := r.RemoveContainer(t.Context(), c.id); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Stat(r.dirs.Container(c.id)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("its directory is left: %v", err)
