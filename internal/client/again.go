@@ -22,9 +22,11 @@ const (
 // again tells whether a request that ended so may be made once more: hulld broke off before it answered, and to ask twice is
 // to ask once.
 func (r *Request) again(err error) bool {
-	if r.method() != http.MethodGet || r.Body != nil {
-		return false
-	}
+	return r.method() == http.MethodGet && r.Body == nil && Broke(err)
+}
+
+// Broke tells whether a request ended because hulld did.
+func Broke(err error) bool {
 	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED, fs.ErrNotExist} {
 		if errors.Is(err, broken) {
 			return true

@@ -166,25 +166,42 @@ func IsType(s string) bool {
 	return err == nil && resource == "pods"
 }
 
-// WaitGone returns when the object that was deleted is gone, also if another one has its name by then.
+// WaitGone returns when the object that was deleted is gone, also if another one has its name by then. If hulld ends meanwhile,
+// the next one is asked.
 func WaitGone(ctx context.Context, c *client.Client, r Ref, uid string) error {
+	for {
+		over, err := watchGone(ctx, c, r, uid)
+		switch {
+		case over, err != nil && !client.Broke(err):
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// watchGone looks for the object, and watches it for as long as hulld serves. The wait is over when the object is gone, and when
+// no hulld can be asked: for one that comes back, the client has waited by then.
+func watchGone(ctx context.Context, c *client.Client, r Ref, uid string) (over bool, err error) {
 	var now Head
-	err := c.Do(ctx, client.Request{Path: r.Path()}, &now)
+	err = c.Do(ctx, client.Request{Path: r.Path()}, &now)
 	if client.IsNotFound(err) || err == nil && uid != "" && now.Metadata.UID != uid {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return true, err
 	}
 	query := url.Values{"fieldSelector": {"metadata.name=" + r.Name}, "resourceVersion": {now.Metadata.ResourceVersion}}
-	return c.Watch(ctx, client.Request{Path: Path(r.Namespace, ""), Query: query}, func(e client.Event) error {
+	err = c.Watch(ctx, client.Request{Path: Path(r.Namespace, ""), Query: query}, func(e client.Event) error {
 		var p Head
 		if err := json.Unmarshal(e.Object, &p); err != nil {
 			return fmt.Errorf("decode a watch event: %w", err)
 		}
 		if e.Type == "DELETED" || uid != "" && p.Metadata.UID != "" && p.Metadata.UID != uid {
+			over = true
 			return client.ErrStop
 		}
 		return nil
 	})
+	return over, err
 }
