@@ -157,11 +157,6 @@ func TestSignalsToProcess1(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stdin.Close()
-			defer func() {
-				if cmd.ProcessState == nil {
-					_ = cmd.Process.Kill()
-				}
-			}()
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -169,6 +164,11 @@ func TestSignalsToProcess1(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			defer func() {
+				if cmd.ProcessState == nil {
+					_ = cmd.Process.Kill()
+				}
+			}()
 			r := bufio.NewReader(out)
 			first, err := r.ReadString('\n')
 			if err != nil {

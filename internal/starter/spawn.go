@@ -111,6 +111,11 @@ func (s *spawner) settle(t template) error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("unshare root and working directory: %w", err)
 	}
+	// In a chroot the host's tree would stay the root of each container's mount namespace, and whoever enters one
+	// (exec does) would find himself there.
+	if err := linux.LeaveChroot(); err != nil {
+		return err
+	}
 	if t != hostTree {
 		if err := emptyNamespace(t); err != nil {
 			return err
