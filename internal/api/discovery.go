@@ -111,9 +111,8 @@ func (s discovery) hullResources(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// openAPIv2 describes the objects to clients that check them themselves.
-func (s discovery) openAPIv2(w http.ResponseWriter, r *http.Request) error {
-	var kinds []openapi.Kind
+// kinds are those that are described.
+func (s discovery) kinds() (kinds []openapi.Kind) {
 	for _, st := range s.resources {
 		k := openapi.Kind{GroupVersionKind: st.Kind, Value: st.New()}
 		if st.Update != nil {
@@ -121,7 +120,12 @@ func (s discovery) openAPIv2(w http.ResponseWriter, r *http.Request) error {
 		}
 		kinds = append(kinds, k)
 	}
-	body, err := openapi.JSON(s.cfg.Version.Hull, kinds...)
+	return kinds
+}
+
+// openAPIv2 describes the objects to clients that check them themselves.
+func (s discovery) openAPIv2(w http.ResponseWriter, r *http.Request) error {
+	body, err := openapi.JSON(s.cfg.Version.Hull, s.kinds()...)
 	if err != nil {
 		return err
 	}
@@ -139,7 +143,7 @@ func (s discovery) openAPIv2(w http.ResponseWriter, r *http.Request) error {
 }
 
 // openAPI tells kubectl that the server itself refuses unknown fields, so that it need not check them: the index, and a
-// document with nothing but the parameter by which a client asks for it.
+// document with the parameter by which a client asks for it, and with the fields, which kubectl explain shows.
 func (s discovery) openAPI(w http.ResponseWriter, r *http.Request) error {
 	s.write(w, r, http.StatusOK, map[string]any{"paths": map[string]any{"api/v1": map[string]string{"serverRelativeURL": "/openapi/v3/api/v1"}}})
 	return nil
@@ -156,15 +160,16 @@ func (s discovery) openAPIv1(w http.ResponseWriter, r *http.Request) error {
 				"responses":                       map[string]any{"200": map[string]string{"description": "OK"}},
 			}
 		}
-		if st.Create == nil {
-			continue
-		}
 		base := fmt.Sprintf("/api/v1/namespaces/{namespace}/%s", st.Resource)
-		paths[base] = map[string]any{"post": op("post")}
-		paths[base+"/{name}"] = map[string]any{"put": op("put"), "patch": op("patch")}
+		paths[base] = map[string]any{"get": op("list")}
+		if st.Create != nil {
+			paths[base] = map[string]any{"get": op("list"), "post": op("post")}
+			paths[base+"/{name}"] = map[string]any{"put": op("put"), "patch": op("patch")}
+		}
 	}
 	s.write(w, r, http.StatusOK, map[string]any{
 		"openapi": "3.0.0", "info": map[string]string{"title": "Hull", "version": s.cfg.Version.Hull}, "paths": paths,
+		"components": map[string]any{"schemas": openapi.Schemas(s.kinds()...)},
 	})
 	return nil
 }

@@ -11,7 +11,7 @@
 //	GET    /healthz /livez /readyz                    "ok"
 //	GET    /api /apis /api/v1                         discovery
 //	GET    /openapi/v2                                the objects, for an old kubectl that checks them itself
-//	GET    /openapi/v3 /openapi/v3/api/v1             enough for a new kubectl to leave validation to the server
+//	GET    /openapi/v3 /openapi/v3/api/v1             the objects with their documentation, and that validation is the server's
 //
 //	GET    /api/v1/pods                               list (watch=true: watch) in all namespaces
 //	GET    /api/v1/namespaces/{namespace}/pods        list, watch: labelSelector, fieldSelector, resourceVersion, …

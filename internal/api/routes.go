@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
@@ -40,8 +41,8 @@ func (s *Server) routes() []route {
 	out = append(out,
 		route{pattern: "GET /api/v1/namespaces", serve: ns.list, resource: "namespaces", verbs: []string{"list"}},
 		route{pattern: "GET /api/v1/namespaces/{name}", serve: ns.get, resource: "namespaces", verbs: []string{"get"}},
-		route{pattern: "/api/v1/namespaces", serve: notAllowed},
-		route{pattern: "/api/v1/namespaces/{name}", serve: notAllowed},
+		route{pattern: "/api/v1/namespaces", serve: refused("a namespace is there as soon as something is in it: it need not be created")},
+		route{pattern: "/api/v1/namespaces/{name}", serve: refused("a namespace is there for as long as something is in it: it is neither changed nor deleted")},
 	)
 	return append(out, s.hullRoutes()...)
 }
@@ -66,6 +67,7 @@ func (s *Server) podRoutes() []route {
 		{pattern: "POST " + one + "/exec", serve: streams.exec, resource: "pods", subresource: "exec", verbs: []string{"create"}},
 		{pattern: "GET " + one + "/attach", serve: streams.attach, resource: "pods", subresource: "attach", verbs: []string{"get"}},
 		{pattern: "POST " + one + "/attach", serve: streams.attach, resource: "pods", subresource: "attach", verbs: []string{"create"}},
+		{pattern: one + "/portforward", serve: refused("Hull forwards no ports: a Pod's own addresses can be reached from this host, and a hostPort opens one of the host's")},
 		{pattern: "/api/v1/pods", serve: notAllowed},
 		{pattern: all, serve: notAllowed},
 		{pattern: one, serve: notAllowed},
@@ -112,4 +114,13 @@ func (s *Server) hullRoutes() []route {
 // notAllowed is the answer to a method that a path does not have.
 func notAllowed(_ http.ResponseWriter, r *http.Request) error {
 	return apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, r.Method, schema.GroupResource{}, "", "", 0, true)
+}
+
+// refused is the answer to what a client of Kubernetes expects and Hull does not have, and says what to do instead.
+func refused(instead string) handlerFunc {
+	return func(http.ResponseWriter, *http.Request) error {
+		return apierrors.FromObject(&metav1.Status{
+			Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed, Reason: metav1.StatusReasonMethodNotAllowed, Message: instead,
+		})
+	}
 }

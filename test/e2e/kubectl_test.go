@@ -83,6 +83,15 @@ func TestKubectl(t *testing.T) {
 			t.Errorf("%s\nhull (exit code %d):\n%s\nkubectl (exit code %d):\n%s", strings.Join(args, " "), r.Code, got, wantCode, want)
 		}
 	}
+	for words, want := range map[string]string{
+		"explain pod.spec.containers.image": "Container image name.",
+		"port-forward pod/hello 18080:80":   "Hull forwards no ports",
+		"create namespace shop":             "a namespace is there as soon as something is in it",
+	} {
+		if got, _ := k(strings.Fields(words)...); !strings.Contains(got, want) {
+			t.Errorf("kubectl %s: %s", words, got)
+		}
+	}
 	h.Must("delete", "pods", "--all")
 }
 

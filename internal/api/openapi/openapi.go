@@ -38,12 +38,9 @@ type object = map[string]any
 
 // JSON is the description of some kinds as a document of OpenAPI version 2.
 func JSON(version string, kinds ...Kind) ([]byte, error) {
-	d, paths := document{definitions: object{}}, object{}
+	d, paths := document{object{}, "#/definitions/", false}, object{}
 	for _, k := range kinds {
-		t := reflect.Indirect(reflect.ValueOf(k.Value)).Type()
-		d.define(t)
-		gvk := object{"group": k.Group, "version": k.Version, "kind": k.Kind}
-		d.definitions[name(t)].(object)["x-kubernetes-group-version-kind"] = []object{gvk}
+		gvk := d.kind(k)
 		if k.Path != "" {
 			// By this kubectl knows that the server can try a request without doing it.
 			paths[k.Path] = object{"patch": object{
@@ -70,7 +67,29 @@ func Protobuf(document []byte) ([]byte, error) {
 	return proto.Marshal(doc)
 }
 
-type document struct{ definitions object }
+// Schemas is the same as the components of a document of OpenAPI version 3, with the words of Kubernetes' documentation.
+func Schemas(kinds ...Kind) map[string]any {
+	d := document{object{}, "#/components/schemas/", true}
+	for _, k := range kinds {
+		d.kind(k)
+	}
+	return d.definitions
+}
+
+type document struct {
+	definitions object
+	place       string // of the definitions
+	explained   bool   // with descriptions
+}
+
+// kind adds the definition of a kind of objects, and returns what the kind is called.
+func (d *document) kind(k Kind) object {
+	t := reflect.Indirect(reflect.ValueOf(k.Value)).Type()
+	d.define(t)
+	gvk := object{"group": k.Group, "version": k.Version, "kind": k.Kind}
+	d.definitions[name(t)].(object)["x-kubernetes-group-version-kind"] = []object{gvk}
+	return gvk
+}
 
 // define adds the definition of a struct, and of those that it is made of.
 func (d *document) define(t reflect.Type) {
@@ -80,20 +99,35 @@ func (d *document) define(t reflect.Type) {
 	def := object{"type": "object"}
 	d.definitions[name(t)] = def // before its fields: types may contain themselves
 	properties := object{}
-	d.fields(t, properties)
+	if required := d.fields(t, properties); d.explained && len(required) > 0 {
+		def["required"] = required
+	}
+	if text := words(t)[""]; d.explained && text != "" {
+		def["description"] = text
+	}
 	if len(properties) > 0 {
 		def["properties"] = properties
 	}
 }
 
-func (d *document) fields(t reflect.Type, properties object) {
+// words are those that Kubernetes' documentation has for a type, and for its fields.
+func words(t reflect.Type) map[string]string {
+	if doc, ok := reflect.New(t).Interface().(interface{ SwaggerDoc() map[string]string }); ok {
+		return doc.SwaggerDoc()
+	}
+	return nil
+}
+
+// fields adds the fields of a struct, and of those that it embeds, and returns those that every object has.
+func (d *document) fields(t reflect.Type, properties object) (required []string) {
+	words := words(t)
 	for i := range t.NumField() {
 		f := t.Field(i)
-		field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		field, how, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case field == "-":
 		case field == "" && f.Anonymous:
-			d.fields(f.Type, properties)
+			required = append(required, d.fields(f.Type, properties)...)
 		case field != "":
 			s := d.schema(f.Type)
 			for tag, extension := range map[string]string{"patchStrategy": "x-kubernetes-patch-strategy", "patchMergeKey": "x-kubernetes-patch-merge-key"} {
@@ -101,9 +135,19 @@ func (d *document) fields(t reflect.Type, properties object) {
 					s[extension] = value
 				}
 			}
+			if text := words[field]; d.explained && text != "" {
+				if s["$ref"] != nil {
+					s = object{"allOf": []object{s}} // nothing may stand beside a reference
+				}
+				s["description"] = text
+			}
+			if !strings.Contains(how, "omit") {
+				required = append(required, field)
+			}
 			properties[field] = s
 		}
 	}
+	return required
 }
 
 // schema is what a value of a type looks like in JSON.
@@ -125,7 +169,7 @@ func (d *document) schema(t reflect.Type) object {
 		return d.schema(t.Elem())
 	case reflect.Struct:
 		d.define(t)
-		return object{"$ref": "#/definitions/" + name(t)}
+		return object{"$ref": d.place + name(t)}
 	case reflect.Slice:
 		return object{"type": "array", "items": d.schema(t.Elem())}
 	case reflect.Map:

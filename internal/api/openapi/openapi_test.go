@@ -48,3 +48,39 @@ func TestDocument(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestSchemas(t *testing.T) {
+	text, err := json.Marshal(Schemas(Kind{corev1.SchemeGroupVersion.WithKind("Pod"), &corev1.Pod{}, ""}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schemas map[string]struct {
+		Description string
+		Required    []string
+		Properties  map[string]struct {
+			Description string
+			Items       struct {
+				Ref string `json:"$ref"`
+			}
+			AllOf []struct {
+				Ref string `json:"$ref"`
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &schemas); err != nil {
+		t.Fatal(err)
+	}
+	pod, spec := schemas["io.k8s.api.core.v1.Pod"], schemas["io.k8s.api.core.v1.PodSpec"].Properties
+	for got, want := range map[string]string{
+		pod.Description: "Pod is a collection of containers that can run on a host. This resource is created by clients and scheduled onto hosts.",
+		fmt.Sprint(pod.Properties["metadata"].AllOf):                                "[{#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta}]",
+		spec["containers"].Items.Ref:                                                "#/components/schemas/io.k8s.api.core.v1.Container",
+		spec["containers"].Description:                                              "List of containers belonging to the pod. Containers cannot currently be added or removed. There must be at least one container in a Pod. Cannot be updated.",
+		fmt.Sprint(schemas["io.k8s.api.core.v1.PodSpec"].Required):                  "[containers]",
+		schemas["io.k8s.api.core.v1.Volume"].Properties["emptyDir"].Description[:8]: "emptyDir", // of what it embeds
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
