@@ -157,6 +157,7 @@ const (
 
 // Seccomp names a container's profile. Profile is that of SeccompLocalhost, from ReadSeccomp.
 type Seccomp struct {
-	Kind    SeccompKind
-	Profile *LinuxSeccomp
+	Kind     SeccompKind
+	Profile  *LinuxSeccomp
+	Defaults *SeccompDefaults // where the default profile is remembered; nil makes it anew
 }

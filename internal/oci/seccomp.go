@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"sync"
 
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 )
@@ -21,8 +23,37 @@ func seccompProfile(c *Config, s *Spec) *LinuxSeccomp {
 	case SeccompLocalhost:
 		return c.Seccomp.Profile
 	default:
+		return c.Seccomp.Defaults.of(s)
+	}
+}
+
+// SeccompDefaults are the default profiles of containers, of which there is one for each set of capabilities: it is larger than
+// all the rest of a spec, and nearly every container has the same. It is safe for concurrent use.
+type SeccompDefaults struct {
+	mu   sync.Mutex
+	made map[string]*LinuxSeccomp // by capabilities
+}
+
+// seccompDefaultsLimit bounds them: sets of capabilities come from manifests.
+const seccompDefaultsLimit = 64
+
+// of is the profile of a container whose capabilities s has. It is shared: nobody changes it.
+func (d *SeccompDefaults) of(s *Spec) *LinuxSeccomp {
+	if d == nil {
 		return seccomp.DefaultProfile(s)
 	}
+	key := strings.Join(s.Process.Capabilities.Bounding, ",")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.made[key]
+	if p == nil {
+		if d.made == nil || len(d.made) >= seccompDefaultsLimit {
+			d.made = map[string]*LinuxSeccomp{}
+		}
+		p = seccomp.DefaultProfile(s)
+		d.made[key] = p
+	}
+	return p
 }
 
 func checkSeccomp(c *Config) error {

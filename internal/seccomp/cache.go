@@ -19,6 +19,8 @@ type Cache struct {
 	goarch string
 	mu     sync.Mutex
 	filter map[[sha256.Size]byte]func() (compiled, error)
+	last   *oci.LinuxSeccomp // nearly all containers share one: it is not looked at again
+	known  [sha256.Size]byte // its digest
 }
 
 type compiled struct {
@@ -31,9 +33,9 @@ func NewCache(goarch string) *Cache {
 	return &Cache{goarch: goarch, filter: map[[sha256.Size]byte]func() (compiled, error){}}
 }
 
-// Compile is the function Compile, remembered. The program is shared: it must not be changed.
+// Compile is the function Compile, remembered. Neither the program, which is shared, nor the profile is changed after that.
 func (c *Cache) Compile(p *oci.LinuxSeccomp) (program []unix.SockFilter, flags uint32, err error) {
-	key := digest(p)
+	key := c.digest(p)
 	c.mu.Lock()
 	get, ok := c.filter[key]
 	if !ok {
@@ -49,6 +51,20 @@ func (c *Cache) Compile(p *oci.LinuxSeccomp) (program []unix.SockFilter, flags u
 	c.mu.Unlock()
 	made, err := get()
 	return made.program, made.flags, err
+}
+
+func (c *Cache) digest(p *oci.LinuxSeccomp) [sha256.Size]byte {
+	c.mu.Lock()
+	last, key := c.last, c.known
+	c.mu.Unlock()
+	if p == last {
+		return key
+	}
+	key = digest(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, c.known = p, key
+	return key
 }
 
 // digest tells profiles apart by all that Compile looks at. Every part has its length before it.

@@ -17,6 +17,7 @@ type Host struct {
 
 	capabilities []string
 	maskPaths    []string
+	seccomp      oci.SeccompDefaults
 }
 
 // ReadHost reads it.
@@ -52,7 +53,7 @@ type Sandbox struct {
 // Make makes the spec.
 func (h *Host) Make(c Container) (*oci.Spec, error) {
 	cfg, img := c.Config, c.Image
-	seccomp, err := seccompOf(cfg.Seccomp)
+	seccomp, err := h.seccompOf(cfg.Seccomp)
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +82,8 @@ func (h *Host) Make(c Container) (*oci.Spec, error) {
 	return oci.New(out)
 }
 
-func seccompOf(s record.Seccomp) (oci.Seccomp, error) {
-	out := oci.Seccomp{Kind: oci.SeccompKind(s.Kind)}
+func (h *Host) seccompOf(s record.Seccomp) (oci.Seccomp, error) {
+	out := oci.Seccomp{Kind: oci.SeccompKind(s.Kind), Defaults: &h.seccomp}
 	if out.Kind != oci.SeccompLocalhost {
 		return out, nil
 	}
