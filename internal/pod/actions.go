@@ -249,7 +249,7 @@ func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := j.p.slot(ctx)
+	release, err := j.p.slots.take(ctx, beginning)
 	if err != nil {
 		return nil, err
 	}

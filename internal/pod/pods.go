@@ -96,7 +96,7 @@ type Pods struct {
 	work   sync.WaitGroup
 	// draining is not 0 once [Pods.Drain] has begun: the longest that a container then has for its end.
 	draining atomic.Int64
-	slots    chan struct{} // held while the kernel makes a sandbox or a container: more at once only queue in there
+	slots    slots // held while the kernel makes a sandbox or a container
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -113,7 +113,7 @@ type Pods struct {
 func New(cfg Config) *Pods {
 	return &Pods{
 		cfg: cfg, events: newTeller(cfg.Store.Recorder("hulld", cfg.NodeName)),
-		slots:   make(chan struct{}, 8*goruntime.GOMAXPROCS(0)),
+		slots:   slots{free: makersPerCPU * goruntime.GOMAXPROCS(0)},
 		workers: map[types.UID]*worker{}, owners: map[string]types.UID{},
 	}
 }
@@ -290,16 +290,6 @@ func (p *Pods) addresses() []string {
 		p.host.ips, p.host.asked = p.cfg.HostIPs(), time.Now()
 	}
 	return p.host.ips
-}
-
-// slot waits for a place among those that make things in the kernel.
-func (p *Pods) slot(ctx context.Context) (release func(), err error) {
-	select {
-	case p.slots <- struct{}{}:
-		return func() { <-p.slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // What the daemon gives.

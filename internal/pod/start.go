@@ -58,7 +58,7 @@ func (j *job) start(ctx context.Context) *startFailure {
 	whole := context.WithoutCancel(ctx)
 	t := turn{p: j.p, after: j.after}
 	var err error
-	if t.release, err = j.p.slot(ctx); err != nil {
+	if t.release, err = j.p.slots.take(ctx, starting); err != nil {
 		t.refused = true
 	} else {
 		err = j.p.cfg.Containers.StartContainer(whole, id, func() error { return t.await(ctx) })
@@ -167,7 +167,7 @@ func (j *job) create(ctx context.Context, c *v1.Container, img image.Image) (id 
 		closeMounts(mounts)
 		return "", fail(plan.CreateConfigError, err)
 	}
-	release, err := j.p.slot(ctx)
+	release, err := j.p.slots.take(ctx, creating)
 	if err != nil {
 		closeMounts(mounts)
 		return "", &startFailure{}

@@ -6,7 +6,7 @@ import "context"
 type turn struct {
 	p       *Pods
 	after   <-chan struct{} // closed when the attempt before has ended; nil for the first
-	release func()          // gives back the slot of [Pods.slot]
+	release func()          // gives back the slot
 	refused bool            // the Pod ended before it came
 }
 
@@ -23,7 +23,7 @@ func (t *turn) await(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	t.release, err = t.p.slot(ctx)
+	t.release, err = t.p.slots.take(ctx, starting)
 	if err != nil {
 		t.release = func() {}
 		return err
