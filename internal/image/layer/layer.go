@@ -30,6 +30,9 @@ const (
 	maxRatio = 200
 	// maxWindow is how much memory a zstd stream may ask for.
 	maxWindow = 128 << 20
+	// maxNames is how much memory the entries of one layer may take: their names and attributes are held until the last of
+	// them is written. It is enough for a million files.
+	maxNames = 256 << 20
 )
 
 // Limit is how much a layer of this packed size may unpack to.
@@ -92,12 +95,16 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 // does not mention takes its owner and mode.
 func Unpack(ctx context.Context, r io.Reader, dir string, lower []string, limit int64) error {
 	w := whiteouts{gone: map[string]bool{}}
+	names := maxNames
 	sizes := func(hdr *tar.Header) (bool, error) {
 		// A sparse file can be large with few bytes in the archive.
 		if hdr.Size < 0 || hdr.Size > limit {
 			return false, Bomb()
 		}
 		limit -= hdr.Size
+		if names -= footprint(hdr); names < 0 {
+			return false, Bomb()
+		}
 		return true, nil
 	}
 	_, err := archive.Apply(ctx, dir, r, archive.WithFilter(sizes), archive.WithConvertWhiteout(w.convert), archive.WithParents(lower))
@@ -105,6 +112,16 @@ func Unpack(ctx context.Context, r io.Reader, dir string, lower []string, limit 
 		return err
 	}
 	return w.finish(dir)
+}
+
+// footprint is roughly how much memory an entry takes while its layer is unpacked.
+func footprint(hdr *tar.Header) int {
+	const header = 128
+	n := header + len(hdr.Name) + len(hdr.Linkname)
+	for key, value := range hdr.PAXRecords {
+		n += len(key) + len(value)
+	}
+	return n
 }
 
 // whiteouts writes an archive's marks of deletion as overlayfs reads them. They speak of the layers below alone: what the

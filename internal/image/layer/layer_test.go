@@ -4,9 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -76,5 +78,26 @@ func TestBounded(t *testing.T) {
 	}
 	if _, err := io.ReadAll(Bounded(bytes.NewReader(make([]byte, 11)), 10)); !errors.Is(err, ErrBomb) || !errdefs.IsInvalidArgument(err) {
 		t.Errorf("read too much: %v", err)
+	}
+}
+
+// TestManyNames: a layer of nothing but names, which pack well, would fill the memory long before the disk.
+func TestManyNames(t *testing.T) {
+	hulltest.NeedRoot(t)
+	pr, pw := io.Pipe()
+	defer pr.Close()
+	attribute := map[string]string{"HULL.long": strings.Repeat("x", 1<<20-100)}
+	go func() {
+		w := tar.NewWriter(pw)
+		for i := range maxNames>>20 + 10 {
+			hdr := tar.Header{Name: fmt.Sprintf("d%d/", i), Typeflag: tar.TypeDir, Mode: 0o755, PAXRecords: attribute}
+			if w.WriteHeader(&hdr) != nil {
+				return // nobody reads any more
+			}
+		}
+		_ = pw.CloseWithError(w.Close())
+	}()
+	if err := Unpack(t.Context(), pr, t.TempDir(), nil, 1<<62); !errors.Is(err, ErrBomb) {
+		t.Errorf("unpacked: %v", err)
 	}
 }
