@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -51,11 +50,13 @@ func (s *Store) stale(t *table) []Key {
 	s.mu.RLock()
 	all := t.list("", nil)
 	s.mu.RUnlock()
-	slices.SortFunc(all, func(a, b Object) int { return cmp.Compare(lastWritten(a).UnixNano(), lastWritten(b).UnixNano()) })
+	slices.SortFunc(all, func(a, b Object) int { return lastWritten(a).Compare(lastWritten(b)) })
 	horizon := time.Now().Add(-t.ttl)
 	var keys []Key
 	for i, obj := range all {
-		if len(all)-i <= t.limit && lastWritten(obj).After(horizon) {
+		old := t.ttl != 0 && !lastWritten(obj).After(horizon)
+		beyond := t.limit != 0 && len(all)-i > t.limit
+		if !old && !beyond {
 			break
 		}
 		keys = append(keys, Key{t.resource, obj.GetNamespace(), obj.GetName()})

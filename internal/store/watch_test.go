@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -92,6 +93,15 @@ func TestWatchSelection(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	want(t, take(t, c, 2), "ADDED a@5, DELETED a@6")
+}
+
+// TestWatchOfTheFuture: a client that knew another Hull at this place must look again, not wait for what never comes.
+func TestWatchOfTheFuture(t *testing.T) {
+	s := fresh(t)
+	mustCreate(t, s, pod("default", "a"))
+	if _, err := s.Watch(t.Context(), WatchOptions{Resource: "pods", Since: 2}); !apierrors.IsResourceExpired(err) {
+		t.Errorf("a watch from version 2 of 1: %v", err)
+	}
 }
 
 func TestWatchTooOld(t *testing.T) {
