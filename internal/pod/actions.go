@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -311,7 +312,8 @@ func (j *job) finish(ctx context.Context) error {
 // gone already, and its name with it.
 func (j *job) removeLogs() error {
 	if j.pod.Name != "" {
-		if err := os.RemoveAll(j.p.cfg.Options.LogDirectory(j.pod)); err != nil {
+		// A name that is too long for a directory never had one.
+		if err := os.RemoveAll(j.p.cfg.Options.LogDirectory(j.pod)); err != nil && !errors.Is(err, syscall.ENAMETOOLONG) {
 			return fmt.Errorf("remove the Pod's logs: %w", err)
 		}
 		return nil

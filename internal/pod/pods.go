@@ -139,13 +139,12 @@ func (p *Pods) Run(ctx context.Context) error {
 		if err := p.follow(ctx, happened, found); err != nil {
 			return err
 		}
-		found = nil
 	}
 	return nil
 }
 
 // follow takes all Pods there are, then every change, until the watch ends. found are the sandboxes of Pods that have no
-// worker yet.
+// worker yet: each goes to its worker, or with the orphans, whichever watch it is that comes so far.
 func (p *Pods) follow(ctx context.Context, happened <-chan runtime.Event, found map[types.UID][]runtime.SandboxStatus) error {
 	watching, cancel := context.WithCancel(ctx) // workers outlive one watch
 	defer cancel()
@@ -166,14 +165,14 @@ func (p *Pods) follow(ctx context.Context, happened <-chan runtime.Event, found 
 				if listed != nil {
 					p.orphans(ctx, listed, found)
 				}
-				listed, found = nil, nil
+				listed = nil
 				continue
 			}
 			pod := ev.Object.(*v1.Pod)
 			if listed != nil {
 				listed[pod.UID] = true
 			}
-			p.object(ctx, pod, ev.Type == watch.Deleted, found[pod.UID])
+			p.object(ctx, pod, ev.Type == watch.Deleted, found)
 		case ev, ok := <-happened:
 			if !ok {
 				happened = nil // the runtime is closed
@@ -185,7 +184,7 @@ func (p *Pods) follow(ctx context.Context, happened <-chan runtime.Event, found 
 }
 
 // object tells the Pod's worker of a change, or makes one.
-func (p *Pods) object(ctx context.Context, pod *v1.Pod, gone bool, sandboxes []runtime.SandboxStatus) {
+func (p *Pods) object(ctx context.Context, pod *v1.Pod, gone bool, found map[types.UID][]runtime.SandboxStatus) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.workers[pod.UID]
@@ -193,7 +192,8 @@ func (p *Pods) object(ctx context.Context, pod *v1.Pod, gone bool, sandboxes []r
 		if gone {
 			return
 		}
-		w = p.newWorker(ctx, pod, sandboxes, false)
+		w = p.newWorker(ctx, pod, found[pod.UID], false)
+		delete(found, pod.UID)
 	}
 	w.inbox.put(pod, gone)
 }
@@ -227,6 +227,7 @@ func (p *Pods) orphans(ctx context.Context, listed map[types.UID]bool, found map
 		p.cfg.Log.Info("removing what is left of a Pod that is not in the store", "pod", pod.Name, "namespace", pod.Namespace, "uid", uid)
 		p.newWorker(ctx, pod, found[uid], true)
 	}
+	clear(found)
 }
 
 // happened passes an event of the runtime on to whom it concerns. One that is not known yet will look by itself.
