@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hull-pods/hull/internal/store"
@@ -116,6 +117,12 @@ func decodeError(err error, want schema.GroupVersionKind, got *schema.GroupVersi
 		return badRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, want.Kind, err))
 	}
 	return badRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", want.Kind, err, summary(data)))
+}
+
+// unmarshalStrict reads one of Hull's own requests, by the rules of objects: what is not known, or said twice, is an error.
+func unmarshalStrict(data []byte, into any) error {
+	strict, err := kjson.UnmarshalStrict(data, into)
+	return errors.Join(append(strict, err)...)
 }
 
 // summary is the beginning of a body, for an error.

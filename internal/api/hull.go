@@ -110,11 +110,14 @@ func (s own) pullImage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var req v1alpha1.PullRequest
-	if err := json.Unmarshal(data, &req); err != nil {
-		return badRequest(fmt.Sprintf("the request to pull is not what it should be: %v", err))
+	if err := unmarshalStrict(data, &req); err != nil {
+		return badRequest(fmt.Sprintf("decode the request to pull: %v", err))
 	}
 	if req.Image == "" {
 		return badRequest("image: Required value")
+	}
+	if req.Password != "" && req.Username == "" {
+		return badRequest("username: Required value: a password needs one")
 	}
 	o := image.PullOptions{}
 	if req.Username != "" || req.IdentityToken != "" {

@@ -73,8 +73,17 @@ func TestPull(t *testing.T) {
 	if e := got[1].Error; e == nil || e.Code != 404 || e.Reason != "NotFound" || e.Message != "pull missing: the registry has no such image: not found" {
 		t.Errorf("%+v", got)
 	}
-	if got := h.refused("POST", hullPath+"/pull", `{}`); got != "400 BadRequest: image: Required value" {
-		t.Error(got)
+	for body, want := range map[string]string{
+		`{}`:                             `image: Required value`,
+		`{"image":"x","pasword":"y"}`:    `decode the request to pull: unknown field "pasword"`,
+		`{"image":"x","image":"y"}`:      `decode the request to pull: duplicate field "image"`,
+		`{"image":"x"} {"image":"y"}`:    `decode the request to pull: invalid character '{' after top-level value`,
+		`{"image":"x","password":"y"}`:   `username: Required value: a password needs one`,
+		`{"image":"x","username":["y"]}`: `decode the request to pull: json: cannot unmarshal array into Go struct field PullRequest.username of type string`,
+	} {
+		if got := h.refused("POST", hullPath+"/pull", body); got != "400 BadRequest: "+want {
+			t.Errorf("%s: %s", body, got)
+		}
 	}
 }
 

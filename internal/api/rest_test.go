@@ -206,6 +206,14 @@ func TestStatus(t *testing.T) {
 	if got.Status.PodIP != "10.88.0.9" || got.Status.Phase != corev1.PodRunning {
 		t.Errorf("%+v", got.Status)
 	}
+	// What a Pod may not ask for when it is made, it may not by this door.
+	const asks = `{"metadata":{"annotations":{"kubernetes.io/egress-bandwidth":"1M"}}}`
+	const refused = `422 Invalid: Pod "web" is invalid: metadata.annotations[kubernetes.io/egress-bandwidth]: Forbidden: Hull does not act on this field`
+	for _, door := range []string{"", "/status"} {
+		if got := h.refused("PATCH", podsPath+"/web"+door, asks, "Content-Type: application/merge-patch+json"); got != refused {
+			t.Errorf("%s: %s", door, got)
+		}
+	}
 }
 
 func TestPatch(t *testing.T) {

@@ -249,10 +249,10 @@ func TestExecTerminal(t *testing.T) {
 	}
 }
 
-// TestExecClientGoneUnread: a client goes that has said more than its command wants to hear.
-func TestExecClientGoneUnread(t *testing.T) {
+// TestExecClientGone: a command is told when its client has gone, also one that has said more than the command wants to hear.
+func TestExecClientGone(t *testing.T) {
 	for _, protocol := range []string{"v5.channel.k8s.io", "v4.channel.k8s.io"} {
-		for channel, what := range map[byte]string{0: "unread input", 4: `{"Width":1,"Height":1}`} {
+		for _, said := range []string{"", "\x00unread input", "\x04" + `{"Width":1,"Height":1}`} {
 			h := newHull(t)
 			h.create("web")
 			h.runs("web")
@@ -263,10 +263,14 @@ func TestExecClientGoneUnread(t *testing.T) {
 				ended <- ctx.Err()
 				return 0, ctx.Err()
 			}
-			conn := h.dial(t, podsPath+"/web/exec?command=sleep&stdin=true&stdout=true", protocol)
+			query := "command=sleep&stdout=true"
+			if said != "" {
+				query += "&stdin=true"
+			}
+			conn := h.dial(t, podsPath+"/web/exec?"+query, protocol)
 			<-begun
-			for range 4 {
-				if _, err := conn.Write(append([]byte{channel}, what...)); err != nil {
+			for n := 0; said != "" && n < 4; n++ {
+				if _, err := conn.Write([]byte(said)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -274,32 +278,8 @@ func TestExecClientGoneUnread(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := <-ended; !errors.Is(err, context.Canceled) {
-				t.Error(err)
+				t.Errorf("%s, having said %q: %v", protocol, said, err)
 			}
-		}
-	}
-}
-
-// TestExecClientGone: a command whose client was killed is told so.
-func TestExecClientGone(t *testing.T) {
-	for _, protocol := range []string{"v5.channel.k8s.io", "v4.channel.k8s.io"} {
-		h := newHull(t)
-		h.create("web")
-		h.runs("web")
-		begun, ended := make(chan bool), make(chan error, 1)
-		h.runtime.exec = func(ctx context.Context, _ string, _ []string, _ stream.Streams) (int, error) {
-			close(begun)
-			<-ctx.Done()
-			ended <- ctx.Err()
-			return 0, ctx.Err()
-		}
-		conn := h.dial(t, podsPath+"/web/exec?command=sleep&stdout=true", protocol)
-		<-begun
-		if err := conn.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Error(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,7 +38,7 @@ func (s *Strategy) Delete(current store.Object, o *metav1.DeleteOptions, at time
 		end(obj, at)
 	case obj.GetDeletionTimestamp() == nil:
 		period := s.Grace(obj, asked)
-		when := second(at.Add(time.Duration(period) * time.Second))
+		when := second(at.Add(span(period)))
 		obj.SetDeletionTimestamp(&when)
 		obj.SetDeletionGracePeriodSeconds(&period)
 		bump(obj)
@@ -68,8 +69,8 @@ func (s *Strategy) preconditions(obj store.Object, p *metav1.Preconditions) erro
 
 // shorten moves a pending end forward, but not into the past: a period that is over becomes the shortest there is.
 func shorten(obj store.Object, period int64, at time.Time) {
-	begun := obj.GetDeletionTimestamp().Add(-time.Duration(*obj.GetDeletionGracePeriodSeconds()) * time.Second)
-	when := second(begun.Add(time.Duration(period) * time.Second))
+	begun := obj.GetDeletionTimestamp().Add(-span(*obj.GetDeletionGracePeriodSeconds()))
+	when := second(begun.Add(span(period)))
 	if when.Time.Before(at) {
 		when = second(at)
 		if period != 0 {
@@ -79,6 +80,9 @@ func shorten(obj store.Object, period int64, at time.Time) {
 	obj.SetDeletionTimestamp(&when)
 	obj.SetDeletionGracePeriodSeconds(&period)
 }
+
+// span is a grace period as a duration. One that nobody sees the end of is cut to 68 years: a duration has room for 292.
+func span(period int64) time.Duration { return time.Duration(min(period, math.MaxInt32)) * time.Second }
 
 // end leaves an object nothing to wait for but finalizers.
 func end(obj store.Object, at time.Time) {

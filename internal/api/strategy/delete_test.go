@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ func TestDelete(t *testing.T) {
 		{"ended", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), []step{{0, 60, "ends=1 grace=1 generation=2"}, {0, -1, "pending"}}},
 		{"ended and forced", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }), []step{{0, 0, "ends=0 grace=0 generation=2 gone"}}},
 		{"no grace of its own", pod(func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = &zero }), []step{{0, -1, "ends=0 grace=0 generation=2 gone"}}},
+		{"for ever", pod(nil), []step{{0, math.MaxInt64, "ends=2147483647 grace=9223372036854775807 generation=2"}, {5, math.MaxInt64 - 1, "ends=2147483647 grace=9223372036854775806 generation=2"}, {6, 60, "ends=60 grace=60 generation=2"}}},
 		{"held", pod(func(p *corev1.Pod) { p.Finalizers = []string{"x"} }), []step{{0, 0, "ends=0 grace=0 generation=2"}, {5, -1, "ends=0 grace=0 generation=2"}}},
 	} {
 		start := time.Unix(1_000_000, 0)

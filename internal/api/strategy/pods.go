@@ -201,7 +201,7 @@ func (p pods) updateStatus(pod, old *corev1.Pod) ([]string, error) {
 	opts := podutil.GetValidationOptionsFromPodSpecAndMeta(&in.Spec, &oldIn.Spec, &in.ObjectMeta, &oldIn.ObjectMeta)
 	opts.ResourceIsPod = true
 	errs := metadataErrors(in, oldIn)
-	errs = append(errs, validation.ValidatePodStatusUpdate(in, oldIn, opts)...)
+	errs = append(errs, p.unsupported(pod, validation.ValidatePodStatusUpdate(in, oldIn, opts))...)
 	return nil, p.finish(in, pod, errs)
 }
 

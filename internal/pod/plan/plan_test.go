@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -329,6 +330,7 @@ func TestDeletion(t *testing.T) {
 	runAll(t, []scenario{
 		{name: "all at once", pod: podOf("a b", v1.RestartPolicyAlways), edit: deleted(5), seen: Seen{Volumes: VolumesMade, Sandboxes: sandbox(), Containers: run("a", "b")},
 			want: "kill a0 (a) grace=5s\nkill b0 (b) grace=5s"},
+		{name: "for ever", pod: podOf("a", v1.RestartPolicyAlways), edit: deleted(math.MaxInt64), seen: Seen{Sandboxes: sandbox(), Containers: run("a")}, want: "kill a0 (a) grace=596523h14m7s"},
 		{name: "never less than two seconds", pod: podOf("a", v1.RestartPolicyAlways), edit: deleted(0), seen: Seen{Sandboxes: sandbox(), Containers: run("a")}, want: "kill a0 (a) grace=2s"},
 		{name: "under way", pod: podOf("a", v1.RestartPolicyAlways), edit: deleted(5), seen: Seen{Sandboxes: sandbox(), Containers: run("a"),
 			Doing: map[string]time.Time{"kill a0": at(5)}, Killed: map[string]time.Time{"a0": t0}}},

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -128,14 +129,13 @@ func (p *planner) wanted() time.Duration {
 		return minGrace
 	}
 	if g := p.pod.DeletionGracePeriodSeconds; g != nil && p.over() {
-		return max(time.Duration(*g)*time.Second, minGrace)
+		return max(seconds(*g), minGrace)
 	}
-	return max(seconds(p.pod.Spec.TerminationGracePeriodSeconds, v1.DefaultTerminationGracePeriodSeconds), minGrace)
+	if g := p.pod.Spec.TerminationGracePeriodSeconds; g != nil {
+		return max(seconds(*g), minGrace)
+	}
+	return v1.DefaultTerminationGracePeriodSeconds * time.Second
 }
 
-func seconds(n *int64, otherwise int64) time.Duration {
-	if n != nil {
-		otherwise = *n
-	}
-	return time.Duration(otherwise) * time.Second
-}
+// seconds is a grace period, which may be as long as "for ever": 68 years are, and a duration has room for them.
+func seconds(n int64) time.Duration { return time.Duration(min(n, math.MaxInt32)) * time.Second }
