@@ -31,6 +31,9 @@ func TestWords(t *testing.T) {
 		{"POST", "/api/v1/namespaces", "{}", `405 MethodNotAllowed: a namespace is there as soon as something is in it: it need not be created`},
 		{"DELETE", "/api/v1/namespaces/shop", "", `405 MethodNotAllowed: a namespace is there for as long as something is in it: it is neither changed nor deleted`},
 		{"POST", podsPath + "/web/portforward", "", `405 MethodNotAllowed: Hull forwards no ports: a Pod's own addresses can be reached from this host, and a hostPort opens one of the host's`},
+		{"DELETE", podsPath + "/../pods", "", `404 NotFound: the server could not find the requested resource`},
+		{"DELETE", podsPath + "//", "", `404 NotFound: the server could not find the requested resource`},
+		{"DELETE", podsPath + "/", "", `404 NotFound: the server could not find the requested resource`},
 		{"POST", podsPath + "/web", "{}", `405 MethodNotAllowed: the server does not allow this method on the requested resource`},
 
 		{"POST", podsPath, podJSON("web", ""), `409 AlreadyExists: pods "web" already exists`},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"sync"
 	"time"
 
@@ -73,6 +74,11 @@ func New(cfg Config) (*Server, error) {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-cache, private")
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+		// The mux would redirect to the clean path, and a client that is to delete the Pod ".." would delete them all.
+		s.handle(noSuchResource)(w, r)
+		return
+	}
 	s.mux.ServeHTTP(w, r)
 }
 

@@ -36,8 +36,8 @@ import (
 	"github.com/hull-pods/hull/internal/ui"
 )
 
-// exitUsage is the exit code for all errors that have none of their own.
-const exitUsage = 1
+// exitError is the exit code of all errors that have none of their own.
+const exitError = 1
 
 // Main runs one command line and returns the exit code.
 func Main(args []string, version string, in io.Reader, out, errw io.Writer) int {
@@ -56,7 +56,7 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 	if err == nil {
 		return 0
 	}
-	code := exitUsage
+	code := exitError
 	var coded *console.CodeError
 	var exit *client.ExitError
 	switch {

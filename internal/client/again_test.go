@@ -62,7 +62,7 @@ func TestAgain(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
-	for name, r := range map[string]Request{"post": {Method: "POST"}, "delete": {Method: "DELETE"}} {
+	for name, r := range map[string]Request{"post": {Method: "POST", Path: "/x"}, "delete": {Method: "DELETE", Path: "/x"}} {
 		t.Run(name, func(t *testing.T) {
 			c := broken(t, func(string) {})
 			c.Waiting = func() { t.Error("it waits") }
@@ -73,7 +73,7 @@ func TestAgain(t *testing.T) {
 	}
 	t.Run("nobody waits", func(t *testing.T) {
 		c := broken(t, func(string) {})
-		if err := c.Do(t.Context(), Request{}, nil); !errors.Is(err, syscall.ECONNRESET) {
+		if err := c.Do(t.Context(), Request{Path: "/x"}, nil); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%v", err)
 		}
 	})

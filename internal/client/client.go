@@ -205,6 +205,9 @@ func (r *Request) build(ctx context.Context) (*http.Request, error) {
 		}
 		body = bytes.NewReader(data)
 	}
+	if err := checkPath(r.Path); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.method(), r.Path, err)
+	}
 	u := url.URL{Scheme: "http", Host: "hull", Path: r.Path, RawQuery: r.Query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, r.method(), u.String(), body)
 	if err != nil {
@@ -222,6 +225,17 @@ func (r *Request) build(ctx context.Context) (*http.Request, error) {
 		req.Header.Set("Content-Type", kind)
 	}
 	return req, nil
+}
+
+// checkPath refuses a path that names something else than it seems to: with an empty name in it, or one that leads up. A Pod
+// without a name would be all Pods.
+func checkPath(path string) error {
+	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return fmt.Errorf("%q is no name", segment)
+		}
+	}
+	return nil
 }
 
 // errorLimit bounds what is read of an error's body.

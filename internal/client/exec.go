@@ -97,6 +97,9 @@ func (c *Client) dialExec(ctx context.Context, o ExecOptions) (conn *websocket.C
 			q.Set(name, "true")
 		}
 	}
+	if err := checkPath(o.Path); err != nil {
+		return nil, nil, fmt.Errorf("exec: %w", err)
+	}
 	cfg, err := websocket.NewConfig("ws://hull"+o.Path+"?"+q.Encode(), "http://hull")
 	if err != nil {
 		return nil, nil, fmt.Errorf("exec: %w", err)

@@ -87,7 +87,7 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 	if dry {
 		query.Set("dryRun", "All")
 	}
-	base := pod.Path(namespace, "")
+	base := pod.All(namespace)
 	var made pod.Head
 	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.Data, Type: "application/yaml"}, &made)
 	if err == nil {

@@ -35,7 +35,7 @@ func Pods(e *env.Env, position int, words ...string) cobra.CompletionFunc {
 			return words, cobra.ShellCompDirectiveNoFileComp
 		}
 		var list struct{ Items []pod.Head }
-		if position > 0 && len(args) > 0 && args[0] == "events" || !ask(cmd.Context(), e, e.PodPath(""), &list) {
+		if position > 0 && len(args) > 0 && args[0] == "events" || !ask(cmd.Context(), e, pod.All(e.Namespace), &list) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		var names []string

@@ -78,7 +78,7 @@ func find(ctx context.Context, c *client.Client, namespace string, names []strin
 	var all struct{ Items []*pod.Pod }
 	query := url.Values{"labelSelector": {selector}}
 	if len(names) == 0 {
-		err := c.Do(ctx, client.Request{Path: pod.Path(namespace, ""), Query: query}, &all)
+		err := c.Do(ctx, client.Request{Path: pod.All(namespace), Query: query}, &all)
 		return all.Items, nil, false, err
 	}
 	for _, name := range names {
@@ -95,7 +95,7 @@ func find(ctx context.Context, c *client.Client, namespace string, names []strin
 	if len(names) > 1 || len(failed) == 0 {
 		return pods, failed, false, nil
 	}
-	err := c.Do(ctx, client.Request{Path: pod.Path(namespace, ""), Query: query}, &all)
+	err := c.Do(ctx, client.Request{Path: pod.All(namespace), Query: query}, &all)
 	for _, p := range all.Items {
 		if strings.HasPrefix(p.Metadata.Name, names[0]) {
 			pods = append(pods, p)

@@ -21,8 +21,8 @@ type Env struct {
 	Version string
 }
 
-// PodPath is the API's path of a Pod, or of all Pods of the namespace when name is empty.
-func (e *Env) PodPath(name string) string { return pod.Path(e.Namespace, name) }
+// PodPath is the API's path of a Pod.
+func (e *Env) PodPath(name string) string { return pod.Ref{Namespace: e.Namespace, Name: name}.Path() }
 
 // NamespaceOf is a manifest's own namespace, or the command's. Two that disagree are an error, as in kubectl.
 func (e *Env) NamespaceOf(own string) (string, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,9 +189,8 @@ func imageRemove(e *env.Env) *cobra.Command {
 			}
 			var failed []error
 			for _, name := range args {
-				path := hulld.Own("images/") + (&url.URL{Path: name}).EscapedPath()
 				var gone v1alpha1.Image
-				if err := c.Do(cmd.Context(), client.Request{Method: "DELETE", Path: path}, &gone); err != nil {
+				if err := c.Do(cmd.Context(), client.Request{Method: "DELETE", Path: hulld.Own("images/" + name)}, &gone); err != nil {
 					failed = append(failed, err)
 					continue
 				}

@@ -15,17 +15,11 @@ import (
 // Ref names a Pod.
 type Ref struct{ Namespace, Name string }
 
-// Path is the API's path of a Pod, or of all Pods of the namespace when name is empty.
-func Path(namespace, name string) string {
-	p := "/api/v1/namespaces/" + namespace + "/pods"
-	if name != "" {
-		p += "/" + name
-	}
-	return p
-}
+// All is the API's path of all Pods of a namespace.
+func All(namespace string) string { return "/api/v1/namespaces/" + namespace + "/pods" }
 
-// Path is the API's path of the Pod.
-func (r Ref) Path() string { return Path(r.Namespace, r.Name) }
+// Path is the API's path of the Pod. Without a name it is one that no request is made with, and not that of all Pods.
+func (r Ref) Path() string { return All(r.Namespace) + "/" + r.Name }
 
 // Head is what there is of a Pod where its name and version are all that matters.
 type Head struct {
@@ -48,7 +42,7 @@ func Get(ctx context.Context, c *client.Client, r Ref) (*Pod, error) {
 // List names the Pods of a namespace that a selector of labels chooses; all of them if that is "".
 func List(ctx context.Context, c *client.Client, namespace, selector string) ([]Ref, error) {
 	var pods struct{ Items []Head }
-	err := c.Do(ctx, client.Request{Path: Path(namespace, ""), Query: url.Values{"labelSelector": {selector}}}, &pods)
+	err := c.Do(ctx, client.Request{Path: All(namespace), Query: url.Values{"labelSelector": {selector}}}, &pods)
 	var list []Ref
 	for _, p := range pods.Items {
 		list = append(list, Ref{p.Metadata.Namespace, p.Metadata.Name})
@@ -192,7 +186,7 @@ func watchGone(ctx context.Context, c *client.Client, r Ref, uid string) (over b
 		return true, err
 	}
 	query := url.Values{"fieldSelector": {"metadata.name=" + r.Name}, "resourceVersion": {now.Metadata.ResourceVersion}}
-	err = c.Watch(ctx, client.Request{Path: Path(r.Namespace, ""), Query: query}, func(e client.Event) error {
+	err = c.Watch(ctx, client.Request{Path: All(r.Namespace), Query: query}, func(e client.Event) error {
 		var p Head
 		if err := json.Unmarshal(e.Object, &p); err != nil {
 			return fmt.Errorf("decode a watch event: %w", err)
