@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,8 +55,25 @@ func duration(s string) (time.Duration, error) {
 	return time.Duration(f * float64(unit)), nil
 }
 
-// child runs a command to its end, as timeout and env do, and passes signals on to it.
-func child(c *call.Call, cmd *exec.Cmd) int {
+// exitLate is the exit code of timeout when it had to end the command.
+const exitLate = 124
+
+// timeout runs a command, passes signals on to it, and sends it one of its own when the time is over; 0 is no limit.
+func timeout(c *call.Call) int {
+	fs := c.Flags()
+	name := fs.String("s", "TERM", "signal to send")
+	if fs.Parse(c.Args) != nil || fs.NArg() < 2 {
+		return c.Usage("[-s SIGNAL] SECONDS COMMAND…")
+	}
+	limit, err := duration(fs.Arg(0))
+	if err != nil {
+		return c.Fail(err)
+	}
+	sig, ok := call.SignalNumber(*name)
+	if !ok {
+		return c.Fail(fmt.Errorf("bad signal name %q", *name))
+	}
+	cmd := exec.Command(fs.Arg(1), fs.Args()[2:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err
 	if err := cmd.Start(); err != nil {
 		c.Fail(err)
@@ -65,48 +83,25 @@ func child(c *call.Call, cmd *exec.Cmd) int {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_, _ = cmd.Process.Wait()
 	})
-	err := cmd.Wait()
+	var late atomic.Bool
+	if limit > 0 {
+		defer time.AfterFunc(limit, func() {
+			late.Store(true)
+			_ = cmd.Process.Signal(sig)
+		}).Stop()
+	}
+	err = cmd.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		if err != nil {
-			return c.Fail(err)
-		}
-		return 0
+	switch {
+	case late.Load():
+		return exitLate
+	case !errors.As(err, &exit):
+		return c.Ended(err)
 	}
 	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return 128 + int(ws.Signal())
 	}
 	return exit.ExitCode()
-}
-
-func timeout(c *call.Call) int {
-	fs := c.Flags()
-	sig := fs.String("s", "TERM", "signal to send")
-	if fs.Parse(c.Args) != nil || fs.NArg() < 2 {
-		return c.Usage("[-s SIGNAL] SECONDS COMMAND…")
-	}
-	limit, err := duration(fs.Arg(0))
-	if err != nil {
-		return c.Fail(err)
-	}
-	s, ok := call.SignalNumber(*sig)
-	if !ok {
-		return c.Fail(fmt.Errorf("bad signal name %q", *sig))
-	}
-	cmd := exec.Command(fs.Arg(1), fs.Args()[2:]...)
-	late := false
-	t := time.AfterFunc(limit, func() {
-		late = true
-		if cmd.Process != nil {
-			_ = cmd.Process.Signal(s)
-		}
-	})
-	code := child(c, cmd)
-	t.Stop()
-	if late {
-		return 124
-	}
-	return code
 }
 
 // env shows the environment, or becomes a command with a changed one.
