@@ -23,7 +23,8 @@ import (
 
 // Config says where the groups of a Hull are.
 type Config struct {
-	Parent string // of all groups, below the root of each hierarchy: "hull"
+	Parent string   // of all groups, below the root of each hierarchy: "hull"
+	Kept   []string // groups directly below it that stay when they are empty, until [Tree.Close]
 	Log    *slog.Logger
 
 	// Mounts replaces what the host has mounted, for tests of v2's files on a host without it.
@@ -43,6 +44,7 @@ type Tree struct {
 	prune sync.RWMutex
 
 	parent      string
+	kept        []string
 	log         *slog.Logger
 	unified     bool
 	hybrid      bool
@@ -60,7 +62,7 @@ func Open(cfg Config) (*Tree, error) {
 			return nil, fmt.Errorf("find the cgroup hierarchies: %w", err)
 		}
 	}
-	t := &Tree{parent: cfg.Parent, log: cfg.Log}
+	t := &Tree{parent: cfg.Parent, kept: cfg.Kept, log: cfg.Log}
 	var v2 string
 	seen := map[string]bool{}
 	for _, m := range mounts {

@@ -240,19 +240,19 @@ func rmdir(dir string) error {
 	return nil
 }
 
-// Prune removes the group's parents, up to and with the Hull's own, as far as they are empty.
+// Prune removes the group's parents, up to and with the Hull's own, as far as they are empty and not kept.
 func (g *Group) Prune() error {
 	g.t.prune.Lock()
 	defer g.t.prune.Unlock()
 	for _, h := range g.t.hierarchies {
 		top := filepath.Join(h.root, g.t.parent)
-		for dir := filepath.Dir(g.dir(h)); strings.HasPrefix(dir, top); dir = filepath.Dir(dir) {
-			err := unix.Rmdir(dir)
-			if err == unix.EBUSY || err == unix.ENOTEMPTY {
-				break
+		for dir := filepath.Dir(g.dir(h)); strings.HasPrefix(dir, top) && !g.t.keeps(h, dir); dir = filepath.Dir(dir) {
+			gone, err := rmdirEmpty(dir)
+			if err != nil {
+				return err
 			}
-			if err != nil && err != unix.ENOENT {
-				return fmt.Errorf("remove cgroup %s: %w", dir, err)
+			if !gone {
+				break
 			}
 		}
 	}

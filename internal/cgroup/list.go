@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// List names every group of this Hull that exists in any hierarchy, the deepest first. The parent itself is not in it.
+// List names every group of this Hull that exists in any hierarchy, the deepest first. The parent itself is not in it, nor are
+// the groups that are kept.
 func (t *Tree) List() ([]string, error) {
 	in := make([][]string, len(t.hierarchies))
 	var walks errgroup.Group
@@ -24,7 +25,7 @@ func (t *Tree) List() ([]string, error) {
 	if err := walks.Wait(); err != nil {
 		return nil, fmt.Errorf("list cgroups: %w", err)
 	}
-	list := slices.Concat(in...)
+	list := slices.DeleteFunc(slices.Concat(in...), func(path string) bool { return slices.Contains(t.kept, path) })
 	slices.SortFunc(list, func(a, b string) int {
 		if d := strings.Count(b, "/") - strings.Count(a, "/"); d != 0 {
 			return d

@@ -96,17 +96,11 @@ func parse(args []string, version string, stdout, stderr io.Writer) (*config, er
 }
 
 // instance names this Hull in everything that it makes in the kernel.
-func (c *config) instance() string {
-	sum := sha256.Sum256([]byte(c.root + "\x00" + c.state))
-	return hex.EncodeToString(sum[:4])
-}
+func (c *config) instance() string { return instanceOf(c.root, c.state) }
 
-// cgroupParent is the cgroup of all Pods: "hull", or with the instance in it for a Hull that is not the machine's usual one.
-func (c *config) cgroupParent() string {
-	if c.root == DefaultRoot && c.state == DefaultState {
-		return "hull"
-	}
-	return "hull-" + c.instance()
+func instanceOf(root, state string) string {
+	sum := sha256.Sum256([]byte(root + "\x00" + state))
+	return hex.EncodeToString(sum[:4])
 }
 
 // prefix is a netip.Prefix as a flag that may be empty.

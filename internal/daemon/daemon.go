@@ -126,12 +126,12 @@ func (d *daemon) open(ctx context.Context) error {
 	side.Go(func() (err error) {
 		d.network, err = network.Open(ctx, network.Config{
 			Instance: d.cfg.instance(), IPv4: d.cfg.ipv4, IPv6: d.cfg.ipv6,
-			StateDir: filepath.Join(d.cfg.state, "network"), Log: d.log,
+			StateDir: filepath.Join(d.cfg.state, "network"), Bury: d.bury, Log: d.log,
 		})
 		return err
 	})
 	side.Go(func() (err error) {
-		d.cgroups, err = cgroup.Open(cgroup.Config{Parent: d.cfg.cgroupParent(), Log: d.log})
+		d.cgroups, err = cgroup.Open(cgroups(d.cfg.instance(), d.log))
 		return err
 	})
 	side.Go(func() (err error) {
@@ -162,6 +162,9 @@ func (d *daemon) closeOpened() {
 	}
 	if d.network != nil {
 		d.closers = append(d.closers, d.closeNetwork)
+	}
+	if d.cgroups != nil {
+		d.then(d.cgroups)
 	}
 	if d.starter != nil {
 		d.closers = append(d.closers, func() error { d.starter.Close(); return nil })
@@ -259,6 +262,12 @@ func (d *daemon) serve(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return d.pods.Run(ctx) })
 	work.Go(func() error { return d.api.Serve(ctx, d.socket) })
+	work.Go(func() error {
+		if err := d.cgroups.Keep(); err != nil {
+			d.log.Warn("the first Pods make their parents' cgroups themselves", "err", err)
+		}
+		return nil
+	})
 	work.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -95,8 +95,17 @@ func TestTheDeadAreBuried(t *testing.T) {
 	if len(poolsOf(t, dead.Instance)) != 2 || !hasLink(t, "hull"+dead.Instance) {
 		t.Fatal("the dead Hull has left nothing: this test tests nothing")
 	}
-	next := open(t, testConfig(t))
+	var buried []string
+	cfg := testConfig(t)
+	cfg.Bury = func(instance string) error {
+		buried = append(buried, instance)
+		return nil
+	}
+	next := open(t, cfg)
 	noTraceInKernel(t, dead)
+	if !slices.Contains(buried, dead.Instance) || slices.Contains(buried, living.Instance) || slices.Contains(buried, waiting.Instance) {
+		t.Errorf("what else %v have left is removed; want that of %s, not of %s and %s", buried, dead.Instance, living.Instance, waiting.Instance)
+	}
 	for _, cfg := range []Config{living, waiting} {
 		if len(poolsOf(t, cfg.Instance)) != 2 || !hasLink(t, "hull"+cfg.Instance) || !slices.Contains(tableNames(t), instances.Table(cfg.Instance)) {
 			t.Errorf("Hull %s has lost its network to another", cfg.Instance)

@@ -86,7 +86,7 @@ func (n opening) sockets() (err error) {
 	if n.host, err = rtnl.NewPool(); err != nil {
 		return err
 	}
-	n.self = &instances.Instance{ID: n.cfg.Instance, Group: n.group, Host: n.host, Log: n.log}
+	n.self = &instances.Instance{ID: n.cfg.Instance, Group: n.group, Host: n.host, Log: n.log, Bury: n.cfg.Bury}
 	if n.watch, err = rtnl.Watch(n.linkExists, n.log); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ type Config struct {
 	StateDir string       // leases; survives hulld, and need not survive the machine
 	MTU      int          // of both ends of each veth; 0 takes that of the interface to the default route
 	Log      *slog.Logger
+	// Bury, which may be nil, removes what a Hull has left that is no network. That Hull lives no more.
+	Bury func(instance string) error `json:"-"`
 }
 
 // Request is one sandbox's wish.

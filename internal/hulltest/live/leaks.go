@@ -27,7 +27,7 @@ func (h *Hull) Instance() string {
 // hulld and keeper have stopped.
 func (h *Hull) Leaks() []string {
 	tr := h.traces()
-	return slices.Concat(tr.processes(nil), tr.mounts(), tr.cgroups(), tr.network(), tr.tables(), tr.routes(), tr.files())
+	return slices.Concat(tr.processes(nil), tr.mounts(), tr.cgroups(nil), tr.network(), tr.tables(), tr.routes(), tr.files())
 }
 
 // Remains lists what is left of Pods while keeper and hulld run. It is empty when all Pods are removed.
@@ -35,9 +35,9 @@ func (h *Hull) Remains() []string {
 	h.t.Helper()
 	a := h.status()
 	tr := h.traces()
-	// The links of the Hull itself are there for as long as it runs.
+	// The links and cgroups of the Hull itself are there for as long as it runs.
 	links := slices.DeleteFunc(tr.network(), func(l string) bool { return strings.HasSuffix(l, " host") })
-	left := slices.Concat(tr.processes([]int{a.Keeper.PID, a.Daemon.PID}), tr.mounts(), tr.cgroups(), links)
+	left := slices.Concat(tr.processes([]int{a.Keeper.PID, a.Daemon.PID}), tr.mounts(), tr.cgroups([]string{"", "besteffort", "burstable"}), links)
 	if a.Records > 0 {
 		left = append(left, strconv.Itoa(a.Records)+" records of the keeper")
 	}
@@ -105,10 +105,12 @@ func (tr traces) mounts() []string {
 	return left
 }
 
-func (tr traces) cgroups() []string {
+// cgroups lists the topmost of them, below the Hull's own, but for some that are named from there.
+func (tr traces) cgroups(but []string) []string {
 	var left []string
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(d.Name(), "hull-"+tr.instance) {
+		_, below, ours := strings.Cut(path, "hull-"+tr.instance)
+		if err == nil && d.IsDir() && ours && !slices.Contains(but, strings.TrimPrefix(below, "/")) {
 			left = append(left, "cgroup "+path)
 			return fs.SkipDir
 		}

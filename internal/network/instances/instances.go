@@ -27,6 +27,7 @@ type Instance struct {
 	Group uint32 // the same, read as a number: of its links, and its routes' metric
 	Host  rtnl.Pool
 	Log   *slog.Logger
+	Bury  func(id string) error // removes what a dead one has left that is no network; nil for nothing
 
 	sign    int // a socket that shows that this one lives; 0 before
 	settled bool

@@ -70,6 +70,16 @@ func (i *Instance) dead() ([]remains, error) {
 	return all, nil
 }
 
+// bury removes remains of another instance, and what else it has left.
+func (i *Instance) bury(r remains) error {
+	if i.Bury != nil {
+		if err := i.Bury(r.id); err != nil {
+			return err
+		}
+	}
+	return i.Host.Use(func(c *rtnl.Conn) error { return bury(c, r) })
+}
+
 // bury removes remains: table, links, and last the routes, by which they would be found again.
 func bury(c *rtnl.Conn, r remains) error {
 	if err := dropTable(Table(r.id)); err != nil {
@@ -121,7 +131,7 @@ func (i *Instance) buryAll() {
 		i.Log.Warn("what dead Hulls have left could not be found", "error", err)
 	}
 	for _, r := range all {
-		if err := i.Host.Use(func(c *rtnl.Conn) error { return bury(c, r) }); err != nil {
+		if err := i.bury(r); err != nil {
 			i.Log.Warn("what a dead Hull has left could not be removed", "what", r.String(), "error", err)
 			continue
 		}
@@ -163,7 +173,7 @@ func (i *Instance) buryStill(group uint32) error {
 	all, err := i.dead()
 	for _, r := range all {
 		if err == nil && r.group == group {
-			err = i.Host.Use(func(c *rtnl.Conn) error { return bury(c, r) })
+			err = i.bury(r)
 		}
 	}
 	return err

@@ -20,14 +20,23 @@ const (
 	scoreBestEffort = 1000
 )
 
+// Cgroups of classes of Pods in the kubelet's tree.
+const (
+	burstable  = "burstable"
+	bestEffort = "besteffort"
+)
+
+// QOSCgroups are the parents of those of Pods that are not guaranteed their resources.
+func QOSCgroups() []string { return []string{burstable, bestEffort} }
+
 // CgroupParent is the Pod's cgroup in the kubelet's tree.
 func CgroupParent(pod *v1.Pod) string {
 	name := "pod" + string(pod.UID)
 	switch qos.GetPodQOS(pod) {
 	case v1.PodQOSBurstable:
-		return "burstable/" + name
+		return burstable + "/" + name
 	case v1.PodQOSBestEffort:
-		return "besteffort/" + name
+		return bestEffort + "/" + name
 	}
 	return name
 }
