@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -156,7 +157,12 @@ func (r *runner) follow(ctx context.Context) error {
 	var watches errgroup.Group
 	for _, ns := range r.namespaces() {
 		watches.Go(func() error { return r.watch(watching, ns, "pods", updates) })
-		watches.Go(func() error { return r.watch(watching, ns, "events", updates) })
+		watches.Go(func() error {
+			if !r.wantsEvents(watching) {
+				return nil
+			}
+			return r.watch(watching, ns, "events", updates)
+		})
 	}
 	broken := make(chan error, 1)
 	go func() {
@@ -185,6 +191,25 @@ func (r *runner) follow(ctx context.Context) error {
 		if r.done() {
 			return r.finish(stop)
 		}
+	}
+}
+
+// soon is how long a detached run waits before it asks what keeps its Pods from running: most of them run by then, and the
+// events, of which hulld keeps the old ones too, would be sent for nothing.
+const soon = 100 * time.Millisecond
+
+// wantsEvents returns when it is time to ask for events, or when nobody is interested any more: then it is false.
+func (r *runner) wantsEvents(ctx context.Context) bool {
+	if !r.detach {
+		return true
+	}
+	wait := time.NewTimer(soon)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
