@@ -18,6 +18,7 @@ func TestHello(t *testing.T) {
 	h.Must("run", "-d", example("hello.yaml"))
 	in := inspect(t, h, "hello")
 	sharesSandbox(t, in)
+	h.Must("exec", "hello", "-c", "server", "--", "sh", "-c", "until test -s /www/index.html; do :; done") // it may serve before there is a page
 	if got, want := fetch(t, in.IPs[0]), "200 OK Hello from hello\n"; got != want {
 		t.Errorf("the page from the host is %q, want %q", got, want)
 	}
