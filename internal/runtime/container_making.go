@@ -107,7 +107,7 @@ func (m *containerMaking) cgroup(context.Context) error {
 	if err := m.back.Push(fpContainerCgroup, "remove the cgroup", remove); err != nil {
 		return err
 	}
-	m.ready.makeCgroup(m.c)
+	m.ready.beginCgroup(m.c)
 	return nil
 }
 
@@ -138,7 +138,7 @@ func (m *containerMaking) open(ctx context.Context) error {
 	if err := m.ready.open(ctx, m.c); err != nil {
 		return err
 	}
-	if _, err := m.ready.group(); err != nil {
+	if _, err := m.ready.group.Wait(); err != nil {
 		return err
 	}
 	return m.c.update(func(rec *record.Container) { rec.Phase = record.Ready })

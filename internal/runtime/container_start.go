@@ -135,7 +135,7 @@ func (s *containerStart) cgroup(context.Context) error {
 		return err
 	}
 	if s.ready.group == nil {
-		s.ready.makeCgroup(s.c)
+		s.ready.beginCgroup(s.c)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (s *containerStart) process(ctx context.Context) error {
 	}
 	p, err := s.starter.Start(ctx, starter.Request{
 		Key: c.id, Spec: s.ready.spec, Rootfs: s.ready.rootfs, Sources: s.ready.sources,
-		Stdin: s.io.Stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.ready.join, Bundle: s.r.dirs.Container(c.id),
+		Stdin: s.io.Stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.ready.group.Join, Bundle: s.r.dirs.Container(c.id),
 		Witness: s.io.Witness, Ready: s.running,
 		Born:    func(pid int) error { return s.born(ctx, pid) },
 		Console: func(master *os.File) error { return s.keepTerminal(ctx, master) },

@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"os"
-	"sync"
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/oci"
@@ -16,30 +15,17 @@ type prepared struct {
 	rootfs  *os.File
 	sources map[string]*os.File // mount sources, by destination
 	spec    *oci.Spec
-	group   func() (*cgroup.Group, error) // waits until the cgroup is there
+	group   *cgroup.Pending
 }
 
-// makeCgroup begins to make the container's cgroup, beside all else.
-func (p *prepared) makeCgroup(c *container) {
-	p.group = sync.OnceValues(func() (*cgroup.Group, error) { return c.r.cfg.Cgroups.Create(c.cgroup(), spec.Cgroup(c.config())) })
-	go p.group()
+func (p *prepared) beginCgroup(c *container) {
+	p.group = c.r.cfg.Cgroups.Begin(c.cgroup(), spec.Cgroup(c.config()))
 }
 
-// removeCgroup is the undo of makeCgroup, whatever has come of it.
+// removeCgroup is the undo of what began to make the cgroup, whatever has come of it.
 func (p *prepared) removeCgroup(ctx context.Context, c *container) error {
-	if p.group != nil {
-		_, _ = p.group()
-	}
+	_, _ = p.group.Wait()
 	return c.group().Remove(ctx)
-}
-
-// join opens the cgroup's files once it is there.
-func (p *prepared) join() ([]*os.File, error) {
-	group, err := p.group()
-	if err != nil {
-		return nil, err
-	}
-	return group.Join()
 }
 
 func (p *prepared) close() {

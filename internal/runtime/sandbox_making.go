@@ -56,7 +56,7 @@ type sandboxMaking struct {
 	s     *sandbox
 	r     *Runtime
 	back  undo.Stack
-	group func() (*cgroup.Group, error) // waits until it is there
+	group *cgroup.Pending
 
 	netns    *os.File     // ours until the infra process is in it
 	attached func() error // waits until the network is set up
@@ -105,19 +105,14 @@ func (m *sandboxMaking) record(context.Context) error {
 // cgroup begins to make the Pod's, beside the infra process that joins it.
 func (m *sandboxMaking) cgroup(context.Context) error {
 	remove := func(ctx context.Context) error {
-		if m.group != nil {
-			_, _ = m.group() // whatever came of it
-		}
+		_, _ = m.group.Wait() // whatever came of it
 		return m.s.removeCgroup(ctx)
 	}
 	if err := m.back.Push(fpSandboxCgroup, "remove the Pod's cgroup", remove); err != nil {
 		return err
 	}
 	cfg := m.s.config()
-	m.group = sync.OnceValues(func() (*cgroup.Group, error) {
-		return m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
-	})
-	go m.group()
+	m.group = m.r.cfg.Cgroups.Begin(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
 	return nil
 }
 
@@ -132,7 +127,7 @@ func (m *sandboxMaking) shm(context.Context) error {
 	return shm.Mount(dir)
 }
 
-// infra starts the infra process, which the keeper knows before it is anything, and sets its network up meanwhile.
+// infra starts the infra process, which the keeper knows before it is anything.
 func (m *sandboxMaking) infra(ctx context.Context) error {
 	s, key := m.s, m.s.key()
 	forget := func(ctx context.Context) error { return m.r.cfg.Keeper.Forget(ctx, key) }
@@ -151,7 +146,7 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	request.Netns = m.netns
 	var aside error // of what is done meanwhile: it says what it is about by itself
 	request.Cgroups = func() (files []*os.File, err error) {
-		files, aside = m.joinInfra()
+		files, aside = m.group.JoinInfra()
 		return files, aside
 	}
 	p, err := m.r.native().Infra(ctx, request)
@@ -163,15 +158,6 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	}
 	s.hold(p.PIDFD, p.PID)
 	return nil
-}
-
-// joinInfra opens the files of the Pod's cgroup once it is there.
-func (m *sandboxMaking) joinInfra() ([]*os.File, error) {
-	group, err := m.group()
-	if err != nil {
-		return nil, err
-	}
-	return group.JoinInfra()
 }
 
 // killInfra ends the infra process if it ever started.
