@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 	goruntime "runtime"
 	"slices"
@@ -114,11 +113,9 @@ func (s discovery) hullResources(w http.ResponseWriter, r *http.Request) error {
 // kinds are those that are described.
 func (s discovery) kinds() (kinds []openapi.Kind) {
 	for _, st := range s.resources {
-		k := openapi.Kind{GroupVersionKind: st.Kind, Value: st.New()}
-		if st.Update != nil {
-			k.Path = "/api/v1/namespaces/{namespace}/" + st.Resource + "/{name}"
-		}
-		kinds = append(kinds, k)
+		kinds = append(kinds, openapi.Kind{
+			GroupVersionKind: st.Kind, Value: st.New(), Path: "/api/v1/namespaces/{namespace}/" + st.Resource, Written: st.Update != nil,
+		})
 	}
 	return kinds
 }
@@ -142,34 +139,13 @@ func (s discovery) openAPIv2(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// openAPI tells kubectl that the server itself refuses unknown fields, so that it need not check them: the index, and a
-// document with the parameter by which a client asks for it, and with the fields, which kubectl explain shows.
+// openAPI is the index of the descriptions by OpenAPI version 3, and openAPIv1 the one that it lists.
 func (s discovery) openAPI(w http.ResponseWriter, r *http.Request) error {
 	s.write(w, r, http.StatusOK, map[string]any{"paths": map[string]any{"api/v1": map[string]string{"serverRelativeURL": "/openapi/v3/api/v1"}}})
 	return nil
 }
 
 func (s discovery) openAPIv1(w http.ResponseWriter, r *http.Request) error {
-	paths := map[string]any{}
-	for _, st := range s.resources {
-		param := []any{map[string]any{"name": "fieldValidation", "in": "query", "schema": map[string]any{"type": "string", "uniqueItems": true}}}
-		op := func(action string) map[string]any {
-			return map[string]any{
-				"parameters": param, "x-kubernetes-action": action,
-				"x-kubernetes-group-version-kind": map[string]string{"group": st.Kind.Group, "version": st.Kind.Version, "kind": st.Kind.Kind},
-				"responses":                       map[string]any{"200": map[string]string{"description": "OK"}},
-			}
-		}
-		base := fmt.Sprintf("/api/v1/namespaces/{namespace}/%s", st.Resource)
-		paths[base] = map[string]any{"get": op("list")}
-		if st.Create != nil {
-			paths[base] = map[string]any{"get": op("list"), "post": op("post")}
-			paths[base+"/{name}"] = map[string]any{"put": op("put"), "patch": op("patch")}
-		}
-	}
-	s.write(w, r, http.StatusOK, map[string]any{
-		"openapi": "3.0.0", "info": map[string]string{"title": "Hull", "version": s.cfg.Version.Hull}, "paths": paths,
-		"components": map[string]any{"schemas": openapi.Schemas(s.kinds()...)},
-	})
+	s.write(w, r, http.StatusOK, openapi.Document(s.cfg.Version.Hull, s.kinds()...))
 	return nil
 }

@@ -1,7 +1,7 @@
 // Package openapi describes the objects to clients that check and merge them themselves.
 //
 // An old kubectl refuses to create what it has no description of, and merges lists by what the description says of their
-// keys. A new one asks the server to check (OpenAPI v3, package api). Everything here is read off the Go types: the
+// keys. A new one asks the server to check, which the description by OpenAPI version 3 allows it to. Everything here is read off the Go types: the
 // names and types of the fields from their JSON tags, how lists merge from their patch tags.
 package openapi
 
@@ -23,8 +23,9 @@ import (
 // Kind is one kind of object to describe, by an empty value of its Go type.
 type Kind struct {
 	schema.GroupVersionKind
-	Value any
-	Path  string // where one can be patched; "" = nowhere
+	Value   any
+	Path    string // of all of them
+	Written bool   // by clients
 }
 
 // Asked is the media type by which kubectl asks for the document, and Answered the one of the answer: a client reads that
@@ -41,9 +42,9 @@ func JSON(version string, kinds ...Kind) ([]byte, error) {
 	d, paths := document{object{}, "#/definitions/", false}, object{}
 	for _, k := range kinds {
 		gvk := d.kind(k)
-		if k.Path != "" {
+		if k.Written {
 			// By this kubectl knows that the server can try a request without doing it.
-			paths[k.Path] = object{"patch": object{
+			paths[k.Path+"/{name}"] = object{"patch": object{
 				"x-kubernetes-group-version-kind": gvk, "responses": object{"200": object{"description": "OK"}},
 				"parameters": []object{{"name": "dryRun", "in": "query", "type": "string"}},
 			}}
@@ -67,13 +68,29 @@ func Protobuf(document []byte) ([]byte, error) {
 	return proto.Marshal(doc)
 }
 
-// Schemas is the same as the components of a document of OpenAPI version 3, with the words of Kubernetes' documentation.
-func Schemas(kinds ...Kind) map[string]any {
-	d := document{object{}, "#/components/schemas/", true}
+// Document is the description of some kinds by OpenAPI version 3. By the parameter it tells kubectl that the server itself
+// refuses unknown fields, so that it need not check them; by the schemas, what kubectl explain shows.
+func Document(version string, kinds ...Kind) map[string]any {
+	d, paths := document{object{}, "#/components/schemas/", true}, object{}
 	for _, k := range kinds {
 		d.kind(k)
+		op := func(action string) object {
+			return object{
+				"x-kubernetes-action":             action,
+				"x-kubernetes-group-version-kind": object{"group": k.Group, "version": k.Version, "kind": k.Kind},
+				"parameters":                      []object{{"name": "fieldValidation", "in": "query", "schema": object{"type": "string", "uniqueItems": true}}},
+				"responses":                       object{"200": object{"description": "OK"}},
+			}
+		}
+		paths[k.Path] = object{"get": op("list")}
+		if k.Written {
+			paths[k.Path] = object{"get": op("list"), "post": op("post")}
+			paths[k.Path+"/{name}"] = object{"put": op("put"), "patch": op("patch")}
+		}
 	}
-	return d.definitions
+	return object{
+		"openapi": "3.0.0", "info": object{"title": "Hull", "version": version}, "paths": paths, "components": object{"schemas": d.definitions},
+	}
 }
 
 type document struct {

@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestDocument(t *testing.T) {
-	text, err := JSON("0.1.0", Kind{corev1.SchemeGroupVersion.WithKind("Pod"), &corev1.Pod{}, "/pods/{name}"})
+func TestJSON(t *testing.T) {
+	text, err := JSON("0.1.0", Kind{corev1.SchemeGroupVersion.WithKind("Pod"), &corev1.Pod{}, "/pods", true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,27 +49,30 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-func TestSchemas(t *testing.T) {
-	text, err := json.Marshal(Schemas(Kind{corev1.SchemeGroupVersion.WithKind("Pod"), &corev1.Pod{}, ""}))
+func TestDocument(t *testing.T) {
+	text, err := json.Marshal(Document("0.1.0", Kind{corev1.SchemeGroupVersion.WithKind("Pod"), &corev1.Pod{}, "/pods", true})["components"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	var schemas map[string]struct {
-		Description string
-		Required    []string
-		Properties  map[string]struct {
+	var components struct {
+		Schemas map[string]struct {
 			Description string
-			Items       struct {
-				Ref string `json:"$ref"`
-			}
-			AllOf []struct {
-				Ref string `json:"$ref"`
+			Required    []string
+			Properties  map[string]struct {
+				Description string
+				Items       struct {
+					Ref string `json:"$ref"`
+				}
+				AllOf []struct {
+					Ref string `json:"$ref"`
+				}
 			}
 		}
 	}
-	if err := json.Unmarshal(text, &schemas); err != nil {
+	if err := json.Unmarshal(text, &components); err != nil {
 		t.Fatal(err)
 	}
+	schemas := components.Schemas
 	pod, spec := schemas["io.k8s.api.core.v1.Pod"], schemas["io.k8s.api.core.v1.PodSpec"].Properties
 	for got, want := range map[string]string{
 		pod.Description: "Pod is a collection of containers that can run on a host. This resource is created by clients and scheduled onto hosts.",
