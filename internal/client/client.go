@@ -130,9 +130,6 @@ func IsNotFound(err error) bool { return hasReason(err, "NotFound") }
 // IsConflict tells whether an update met a newer version of the object.
 func IsConflict(err error) bool { return hasReason(err, "Conflict") }
 
-// IsAlreadyExists tells whether a name is taken.
-func IsAlreadyExists(err error) bool { return hasReason(err, "AlreadyExists") }
-
 func hasReason(err error, reason string) bool {
 	var s *StatusError
 	return errors.As(err, &s) && s.Reason == reason

@@ -167,12 +167,6 @@ func (c *Client) Ready() error {
 	return nil
 }
 
-// Shutdown asks the keeper to end after this process has ended. It refuses while a recorded process lives.
-func (c *Client) Shutdown(ctx context.Context) error {
-	_, err := c.call(ctx, "shut down", message{kind: kindShutdown})
-	return err
-}
-
 // OpenProcess returns a pidfd that certainly is of the record's process: had its number gone to another one, the keeper
 // would have reaped it before. It is not found when the process has ended.
 func (c *Client) OpenProcess(ctx context.Context, key string, pid int) (*os.File, error) {

@@ -182,20 +182,10 @@ func (c *callers) stopped() {
 	c.stoppers = nil
 }
 
-// Status asks the keeper of a state directory how it is. Without a keeper the error is [errdefs.ErrUnavailable].
-func Status(ctx context.Context, state string) (*Answer, error) {
-	return ask(ctx, state, Request{Do: "status"})
-}
-
 // StartDaemon asks a keeper that runs to start the daemon if it does not run, and waits until it is ready. Args and env
-// replace what the keeper had, if they are given.
+// replace what the keeper had, if they are given. Without a keeper the error is [errdefs.ErrUnavailable].
 func StartDaemon(ctx context.Context, state string, args, env []string) (*Answer, error) {
 	return ask(ctx, state, Request{Do: "start", Args: args, Env: env, Wait: true})
-}
-
-// Stop asks the keeper to stop the daemon and to end if no recorded process lives; the answer says whether it does.
-func Stop(ctx context.Context, state string) (*Answer, error) {
-	return ask(ctx, state, Request{Do: "stop"})
 }
 
 func ask(ctx context.Context, state string, req Request) (*Answer, error) {

@@ -47,7 +47,6 @@ type daemon struct {
 	failures  uint64
 	last      string // how it ended last
 	again     bool   // it was asked for while it stops
-	final     bool   // the keeper ends with it, if nothing lives
 }
 
 // backoff is the delay before the next start, from the delay before this one (negative: there was none) and how long the
@@ -80,7 +79,6 @@ func (k *Keeper) restart() {
 // start starts the daemon unless it runs; one that stops is started again afterwards.
 func (k *Keeper) start() {
 	d := &k.daemon
-	d.final = false
 	switch d.state {
 	case stateStopped, stateWaiting:
 		d.delay = -1
@@ -179,7 +177,7 @@ func (k *Keeper) died(status unix.WaitStatus) {
 	}
 	d := &k.daemon
 	k.log.Info("the daemon ended", "how", words(status), "state", d.state)
-	if d.state == stateStopping || d.final || (status.Exited() && status.ExitStatus() == 0) {
+	if d.state == stateStopping || (status.Exited() && status.ExitStatus() == 0) {
 		d.last = words(status)
 		k.stopped()
 		return
@@ -207,7 +205,7 @@ func (k *Keeper) failed(how string) {
 // stopped is a daemon that is gone and is not wanted, or wanted again.
 func (k *Keeper) stopped() {
 	d := &k.daemon
-	final := d.final || d.state == stateStopping
+	final := d.state == stateStopping // the keeper ends with it, if nothing lives
 	d.state = stateStopped
 	if d.again {
 		d.again = false
@@ -244,15 +242,6 @@ func (k *Keeper) stop() {
 			k.log.Error("cannot stop the daemon", "pid", d.pid, "err", err)
 		}
 	}
-}
-
-// shutdown is the daemon's wish that the keeper ends with it.
-func (k *Keeper) shutdown() error {
-	if n := k.live(); n > 0 {
-		return fmt.Errorf("%d processes live: %w", n, errdefs.ErrFailedPrecondition)
-	}
-	k.daemon.final = true
-	return nil
 }
 
 func words(s unix.WaitStatus) string {

@@ -149,8 +149,6 @@ func obey(c *Client, o order, fds []*os.File) (r report, files []*os.File) {
 		r.PID, err = openFDs(os.Getpid())
 	case "ready":
 		err = c.Ready()
-	case "shutdown":
-		err = c.Shutdown(ctx)
 	case "close":
 		err = c.Close()
 	case "exit":

@@ -28,7 +28,7 @@
 //	  │ ◄───────────── Exited{key, PID, status}     │ 11  after wait4 returned it
 //	  │ Forget{seq, key …} ───────────────────────► │ 12  record, exit and descriptors are dropped
 //	  │ ◄──────────────────────────── Done{seq}     │
-//	  │ (Add, Check, Shutdown: like Register)       │
+//	  │ (Add, Check: like Register)                 │
 //
 // If the daemon dies
 //   - before 7 is sent: nothing is known, nothing was made. Sent messages count: the keeper reads the queue to its end

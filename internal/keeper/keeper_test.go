@@ -116,7 +116,7 @@ func (w *world) waitGone(pid int) {
 		}
 	}
 	for until := time.Now().Add(10 * time.Second); unix.Kill(pid, 0) != unix.ESRCH; {
-		if _, err := Status(w.t.Context(), w.state()); err != nil {
+		if _, err := ask(w.t.Context(), w.state(), Request{Do: "status"}); err != nil {
 			w.t.Fatal(err)
 		}
 		if time.Now().After(until) {
@@ -285,7 +285,7 @@ func TestMemory(t *testing.T) {
 	_, release := h.child("c1", 1)
 	release()
 	h.wantExit("c1", 1)
-	if _, err := Status(t.Context(), w.state()); err != nil {
+	if _, err := ask(t.Context(), w.state(), Request{Do: "status"}); err != nil {
 		t.Fatal(err)
 	}
 	anon, rss := memory(t, w.keeper)
@@ -335,7 +335,7 @@ func TestTwoKeepersOfOneState(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "another keeper holds") {
 		t.Errorf("a second keeper: %v\n%s", err, out)
 	}
-	a, err := Status(t.Context(), w.state())
+	a, err := ask(t.Context(), w.state(), Request{Do: "status"})
 	if err != nil || a.Keeper.PID != w.keeper || a.Daemon.PID != h.pid {
 		t.Errorf("the first: %+v, %v", a, err)
 	}
@@ -349,7 +349,7 @@ func TestRestartAndStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.waitGone(h.pid)
-	a, err := Status(t.Context(), w.state())
+	a, err := ask(t.Context(), w.state(), Request{Do: "status"})
 	if err != nil || a.Daemon.State != stateStopped || a.Daemon.Last != "exited with status 0" {
 		t.Fatalf("%+v, %v", a, err)
 	}
@@ -376,7 +376,7 @@ func TestRestartAndStop(t *testing.T) {
 	}
 	w.next()
 	// Stop ends both, for nothing lives.
-	a, err = Stop(t.Context(), w.state())
+	a, err = ask(t.Context(), w.state(), Request{Do: "stop"})
 	if err != nil || !a.Keeper.Ends || a.Daemon.Failures != 1 {
 		t.Errorf("stop: %+v, %v", a, err)
 	}
@@ -384,7 +384,7 @@ func TestRestartAndStop(t *testing.T) {
 		t.Errorf("the keeper ended with %v", s)
 	}
 	w.stopped = true
-	if _, err := Status(t.Context(), w.state()); !errors.Is(err, errdefs.ErrUnavailable) {
+	if _, err := ask(t.Context(), w.state(), Request{Do: "status"}); !errors.Is(err, errdefs.ErrUnavailable) {
 		t.Errorf("status of nobody: %v", err)
 	}
 }
@@ -402,14 +402,11 @@ func TestStopStaysForWhatLives(t *testing.T) {
 	w := newWorld(t)
 	h := w.start()
 	_, release := h.child("c1", 6)
-	if r, _ := h.try(order{Do: "shutdown"}); !strings.Contains(r.Err, "1 processes live") {
-		t.Errorf("shutdown: %q", r.Err)
-	}
 	if err := unix.Kill(w.keeper, unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	w.waitGone(h.pid)
-	a, err := Stop(t.Context(), w.state())
+	a, err := ask(t.Context(), w.state(), Request{Do: "stop"})
 	if err != nil || a.Keeper.Ends || a.Live != 1 || a.Daemon.State != stateStopped {
 		t.Fatalf("%+v, %v", a, err)
 	}
@@ -425,9 +422,8 @@ func TestStopStaysForWhatLives(t *testing.T) {
 		t.Error(err)
 	}
 	h.wantExit("c1", 6)
-	h.do(order{Do: "shutdown"})
-	if err := h.order(order{Do: "exit", N: 1}); err != nil {
-		t.Fatal(err)
+	if a, err = ask(t.Context(), w.state(), Request{Do: "stop"}); err != nil || !a.Keeper.Ends {
+		t.Fatalf("%+v, %v", a, err)
 	}
 	if s := w.reap(w.keeper); s.ExitStatus() != 0 {
 		t.Errorf("the keeper ended with %v", s)
@@ -531,7 +527,7 @@ func TestDetach(t *testing.T) {
 	if a.err != nil || b.err != nil || a.started == b.started {
 		t.Errorf("%+v, %+v", a, b)
 	}
-	answer, err := Stop(t.Context(), w.state())
+	answer, err := ask(t.Context(), w.state(), Request{Do: "stop"})
 	if err != nil || !answer.Keeper.Ends {
 		t.Fatalf("%+v, %v", answer, err)
 	}

@@ -176,8 +176,6 @@ func (l *link) handle(m *message, fds []int) error {
 			l.send(&r, e)
 		}
 		l.answer(m, nil)
-	case kindShutdown:
-		l.answer(m, k.shutdown())
 	default:
 		l.answer(m, errUnknownRequest)
 	}

@@ -31,7 +31,7 @@ func TestLargeLogIsMovedAside(t *testing.T) {
 	if st, err := os.Stat(log + ".1"); err != nil || st.Size() != logMost+1 {
 		t.Errorf("%v, %v", st, err)
 	}
-	a, err := Stop(t.Context(), w.state())
+	a, err := ask(t.Context(), w.state(), Request{Do: "stop"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,6 @@ const (
 // Words among the keys of kindKeeper.
 const (
 	flagAgain   = "again"
-	flagFinal   = "final"
 	flagGreeted = "greeted" // followed by the version
 )
 
@@ -175,9 +174,6 @@ func (k *Keeper) encodeState() []byte {
 	if d.again {
 		head.keys = append(head.keys, flagAgain)
 	}
-	if d.final {
-		head.keys = append(head.keys, flagFinal)
-	}
 	if k.link != nil && !k.link.closed {
 		conn, _ := k.link.conn.Inheritable(false)
 		head.fds = append(head.fds, conn)
@@ -287,7 +283,7 @@ func (k *Keeper) takeOver(m *message) error {
 	k.daemon = daemon{
 		args: m.args, env: m.env, state: m.text, pid: m.pid, started: time.Unix(0, m.at), last: m.class,
 		failures: m.count, delay: time.Duration(m.delay),
-		again: slices.Contains(m.keys, flagAgain), final: slices.Contains(m.keys, flagFinal),
+		again: slices.Contains(m.keys, flagAgain),
 	}
 	k.lock = os.NewFile(uintptr(m.fds[0]), PIDName)
 	if err := cloexec(m.fds[0], true); err != nil {

@@ -31,7 +31,7 @@ func (w *world) upgrade(want string) {
 		w.t.Fatal(err)
 	}
 	for strings.Count(w.log(), want) == before {
-		if _, err := Status(w.t.Context(), w.state()); err != nil && !errors.Is(err, errdefs.ErrUnavailable) {
+		if _, err := ask(w.t.Context(), w.state(), Request{Do: "status"}); err != nil && !errors.Is(err, errdefs.ErrUnavailable) {
 			w.t.Fatal(err) // a caller in the middle of the execve loses its connection
 		}
 	}
@@ -85,7 +85,7 @@ func TestUpgrade(t *testing.T) {
 	if _, err := wr.WriteString("x"); err != nil {
 		t.Error(err)
 	}
-	a, err := Status(t.Context(), w.state())
+	a, err := ask(t.Context(), w.state(), Request{Do: "status"})
 	if err != nil || a.Daemon.State != stateReady || a.Daemon.PID != h.pid || a.Keeper.PID != w.keeper {
 		t.Errorf("%+v, %v", a, err)
 	}

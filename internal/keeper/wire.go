@@ -28,14 +28,13 @@ const (
 // kind is a message's first byte.
 type kind byte
 
-// From the daemon. 4 was a message that no daemon sends any more.
+// From the daemon. 4 and 7 were messages that no daemon sends any more.
 const (
 	kindHello    kind = 1
 	kindRegister kind = 2
 	kindBorn     kind = 3
 	kindForget   kind = 5
 	kindList     kind = 6
-	kindShutdown kind = 7
 	kindReady    kind = 8
 	kindCheck    kind = 9
 	kindAdd      kind = 10

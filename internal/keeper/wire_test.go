@@ -33,7 +33,6 @@ func examples() map[string]*message {
 		"born":       with(kindBorn, message{keys: []string{"c1"}, pid: 4711}),
 		"forget":     with(kindForget, message{seq: 3, keys: []string{"c1", "c2"}}),
 		"list":       with(kindList, message{seq: 6}),
-		"shutdown":   with(kindShutdown, message{seq: 300}),
 		"ready":      with(kindReady, message{}),
 		"check":      with(kindCheck, message{seq: 5, keys: []string{"c1"}, pid: 4711}),
 		"add":        with(kindAdd, message{seq: 7, keys: []string{"c1"}}),

@@ -120,7 +120,8 @@ func (h *hull) create(manifest string) {
 		if h.cutOff() || err == nil {
 			return
 		}
-		if !client.IsAlreadyExists(err) {
+		var answer *client.StatusError
+		if !errors.As(err, &answer) || answer.Reason != "AlreadyExists" {
 			h.t.Errorf("create: %v\n%s", err, manifest)
 			return
 		}

@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,11 +28,30 @@ func (h *Hull) Keeper() int {
 
 func (h *Hull) status() *keeper.Answer {
 	h.t.Helper()
-	a, err := keeper.Status(h.t.Context(), h.State)
+	a, err := h.askKeeper()
 	if err != nil {
 		h.t.Fatalf("%v\n%s", err, h.Log())
 	}
 	return a
+}
+
+// askKeeper asks the keeper how it and hulld are.
+func (h *Hull) askKeeper() (*keeper.Answer, error) {
+	conn, err := net.Dial("unixpacket", filepath.Join(h.State, keeper.SocketName))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := json.NewEncoder(conn).Encode(keeper.Request{Do: "status"}); err != nil {
+		return nil, err
+	}
+	buffer := make([]byte, 64<<10)
+	n, err := conn.Read(buffer)
+	if err != nil {
+		return nil, err
+	}
+	var a keeper.Answer
+	return &a, json.Unmarshal(buffer[:n], &a)
 }
 
 // Kill kills hulld as a crash would, and returns its PID when it is dead; 0 when none ran. The keeper starts the next one.

@@ -119,7 +119,7 @@ func (h *Hull) end() {
 
 // keeperEnd returns a function that waits for the end of the keeper that runs now.
 func (h *Hull) keeperEnd(ctx context.Context) func() {
-	a, err := keeper.Status(ctx, h.State)
+	a, err := h.askKeeper()
 	if err != nil {
 		return func() {}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -14,9 +13,9 @@ import (
 // Message is one rtnetlink request, decided but not sent.
 type Message struct {
 	What  string // "add route 10.88.0.5 by hull1a2b9f86d08": what an error and a golden file call it
+	Body  []byte // family header and attributes
 	typ   uint16
 	flags uint16 // besides NLM_F_REQUEST and NLM_F_ACK
-	body  []byte // family header and attributes
 	fine  unix.Errno
 }
 
@@ -27,24 +26,24 @@ func (m Message) OrElse(fine unix.Errno) Message {
 }
 
 // size is how many bytes append adds.
-func (m Message) size() int { return (unix.SizeofNlMsghdr + len(m.body) + 3) &^ 3 }
+func (m Message) size() int { return (unix.SizeofNlMsghdr + len(m.Body) + 3) &^ 3 }
 
 // append adds the Message as the kernel reads it.
 func (m Message) append(b []byte, flags uint16, seq uint32) []byte {
-	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+len(m.body)))
+	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+len(m.Body)))
 	b = binary.NativeEndian.AppendUint16(b, m.typ)
 	b = binary.NativeEndian.AppendUint16(b, m.flags|flags)
 	b = binary.NativeEndian.AppendUint32(b, seq)
 	b = binary.NativeEndian.AppendUint32(b, 0)
-	b = append(b, m.body...)
-	return append(b, make([]byte, m.size()-unix.SizeofNlMsghdr-len(m.body))...)
+	b = append(b, m.Body...)
+	return append(b, make([]byte, m.size()-unix.SizeofNlMsghdr-len(m.Body))...)
 }
 
 // New is a request with this body and, for people, what it does.
 func New(typ, flags uint16, body []nl.NetlinkRequestData, what string, args ...any) Message {
 	m := Message{What: fmt.Sprintf(what, args...), typ: typ, flags: flags}
 	for _, part := range body {
-		m.body = append(m.body, part.Serialize()...)
+		m.Body = append(m.Body, part.Serialize()...)
 	}
 	return m
 }
@@ -110,18 +109,6 @@ func Family(ip netip.Addr) int {
 		return unix.AF_INET
 	}
 	return unix.AF_INET6
-}
-
-// Listing is a list of messages for people: what each is, and its bytes after the header.
-func Listing(msgs []Message) string {
-	var b strings.Builder
-	for _, m := range msgs {
-		fmt.Fprintf(&b, "%s\n", m.What)
-		for i := 0; i < len(m.body); i += 32 {
-			fmt.Fprintf(&b, "    %x\n", m.body[i:min(i+32, len(m.body))])
-		}
-	}
-	return b.String()
 }
 
 // Veth makes a pair of links: the attributes of one end, and of the other.
