@@ -70,7 +70,7 @@ var table = map[string][]string{
 	"runtime/leftover":  {"network", "cgroup", "linux", "runtime/record", "runtime/shm"},
 	"runtime/outbox":    {},
 	"runtime/fate":      {"keeper", "runtime/record"},
-	"runtime/grip":      {"logs", "runtime/streams", "runtime/record"},
+	"runtime/grip":      {"linux", "logs", "runtime/streams", "runtime/record"},
 	"runtime/shm":       {"linux"},
 	"runtime/stopwatch": {},
 	"runtime/exits":     {"keeper"},

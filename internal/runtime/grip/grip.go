@@ -3,12 +3,12 @@ package grip
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 )
@@ -73,9 +73,8 @@ func (g *Grip) Signal(sig unix.Signal) error {
 	if g.pidfd == nil {
 		return nil
 	}
-	err := unix.PidfdSendSignal(int(g.pidfd.Fd()), sig, nil, 0)
-	if err != nil && err != unix.ESRCH {
-		return fmt.Errorf("send %s: %w", unix.SignalName(sig), err)
+	if err := linux.PidfdSignal(g.pidfd, sig); !errors.Is(err, os.ErrProcessDone) {
+		return err
 	}
 	return nil
 }
