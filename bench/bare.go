@@ -189,7 +189,12 @@ func (g *ground) pod(ctx context.Context, name string) (_ *barePod, err error) {
 	if p.group, err = g.tree.Create(name, cgroup.Resources{}); err != nil {
 		return p, err
 	}
-	p.infra, err = g.native.Infra(ctx, starter.InfraRequest{Key: name, Name: name, Hostname: name, NewNet: true, NewIPC: true, NewUTS: true})
+	netns, err := linux.NewNetns()
+	if err != nil {
+		return p, err
+	}
+	defer func() { _ = netns.Close() }()
+	p.infra, err = g.native.Infra(ctx, starter.InfraRequest{Key: name, Name: name, Hostname: name, JoinNet: true, Netns: netns, NewIPC: true, NewUTS: true})
 	if err != nil {
 		return p, err
 	}

@@ -62,20 +62,16 @@ func itoa(i int) string {
 }
 
 func BenchmarkInfra(b *testing.B) {
-	for _, net := range []bool{true, false} {
-		b.Run(map[bool]string{true: "net", false: "nonet"}[net], func(b *testing.B) {
-			n := newNative(b)
-			for b.Loop() {
-				p, err := n.Infra(b.Context(), starter.InfraRequest{Key: "bench", Name: "hull-infra bench", Hostname: "bench", NewNet: net, NewIPC: true, NewUTS: true})
-				if err != nil {
-					b.Fatal(err)
-				}
-				b.StopTimer()
-				must(b, linux.PidfdSignal(p.PIDFD, unix.SIGKILL))
-				reap(b, p)
-				b.StartTimer()
-			}
-		})
+	n := newNative(b)
+	for b.Loop() {
+		p, err := n.Infra(b.Context(), starter.InfraRequest{Key: "bench", Name: "hull-infra bench", Hostname: "bench", NewIPC: true, NewUTS: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		must(b, linux.PidfdSignal(p.PIDFD, unix.SIGKILL))
+		reap(b, p)
+		b.StartTimer()
 	}
 }
 

@@ -15,7 +15,7 @@ func TestInfraHoldsNamespaces(t *testing.T) {
 	var born int
 	p := infra(t, n, starter.InfraRequest{
 		Key: "s", Name: "hull-infra abcd1234 s1", Hostname: "web", Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"},
-		NewIPC: true, NewUTS: true, NewNet: true, Born: func(pid int) error { born = pid; return nil },
+		NewIPC: true, NewUTS: true, Born: func(pid int) error { born = pid; return nil },
 	})
 	if born != p.PID {
 		t.Errorf("Born was told %d, the process is %d", born, p.PID)
@@ -68,7 +68,7 @@ func podSpec(t testing.TB, infra *starter.Process, args ...string) *oci.Spec {
 func TestContainerJoinsInfra(t *testing.T) {
 	n := newNative(t)
 	p := infra(t, n, starter.InfraRequest{
-		Key: "s", Name: "hull-infra", Hostname: "web", Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"}, NewIPC: true, NewUTS: true, NewNet: true,
+		Key: "s", Name: "hull-infra", Hostname: "web", Sysctls: map[string]string{"kernel.shm_rmid_forced": "1"}, NewIPC: true, NewUTS: true,
 	})
 	o, err := run(t, n, starter.Request{
 		Key: "c", Rootfs: rootfs(t, busyboxRoot(t)),
@@ -96,7 +96,7 @@ func TestSharedPIDNamespace(t *testing.T) {
 }
 
 func sharedPID(t *testing.T, n *starter.Native) {
-	p := infra(t, n, starter.InfraRequest{Key: "s", Name: "hull-infra x", NewIPC: true, NewUTS: true, NewPID: true, NewNet: true})
+	p := infra(t, n, starter.InfraRequest{Key: "s", Name: "hull-infra x", NewIPC: true, NewUTS: true, NewPID: true})
 	s := podSpec(t, p, "sh", "-c", "readlink /proc/self/ns/pid; cat /proc/1/cmdline; echo; ls -d /proc/[0-9]* | wc -l")
 	for i := range s.Linux.Namespaces {
 		if s.Linux.Namespaces[i].Type == oci.PIDNamespace {

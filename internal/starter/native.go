@@ -280,8 +280,8 @@ func infraFlags(r InfraRequest) uintptr {
 		wanted bool
 		flag   uintptr
 	}{
-		{r.NewNet, unix.CLONE_NEWNET}, {r.NewIPC, unix.CLONE_NEWIPC}, {r.NewUTS, unix.CLONE_NEWUTS}, {r.NewPID, unix.CLONE_NEWPID},
-		{len(r.UIDMappings) > 0, unix.CLONE_NEWUSER},
+		{r.NewIPC, unix.CLONE_NEWIPC}, {r.NewUTS, unix.CLONE_NEWUTS}, {r.NewPID, unix.CLONE_NEWPID},
+		{len(r.UIDMappings) > 0, unix.CLONE_NEWUSER | unix.CLONE_NEWNET},
 	} {
 		if n.wanted {
 			flags |= n.flag

@@ -85,15 +85,18 @@ type InfraRequest struct {
 	Hostname string // with NewUTS
 	Sysctls  map[string]string
 
-	NewNet, NewIPC, NewUTS, NewPID bool
-	UIDMappings, GIDMappings       []oci.LinuxIDMapping // given: a new user namespace owns the others
+	// JoinNet has the process join a network namespace, Netns.
+	JoinNet bool
+	Netns   *os.File
+
+	NewIPC, NewUTS, NewPID bool
+	// UIDMappings and GIDMappings, if given, are of a new user namespace, which owns the others; and a new network namespace,
+	// as it would not own one that was made before.
+	UIDMappings, GIDMappings []oci.LinuxIDMapping
 
 	Cgroups     Cgroups
 	OOMScoreAdj int
 	Born        func(pid int) error
-	// JoinNet has the process join a network namespace, Netns, in place of NewNet.
-	JoinNet bool
-	Netns   *os.File
 }
 
 // Facts is what a compilation takes from the host.

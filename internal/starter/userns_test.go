@@ -73,7 +73,7 @@ func TestUserNamespace(t *testing.T) {
 func TestUserNamespaceOfAPod(t *testing.T) {
 	n := newNative(t)
 	p := infra(t, n, starter.InfraRequest{
-		Key: "s", Name: "hull-infra", Hostname: "mapped", NewIPC: true, NewUTS: true, NewNet: true, NewPID: true,
+		Key: "s", Name: "hull-infra", Hostname: "mapped", NewIPC: true, NewUTS: true, NewPID: true,
 		UIDMappings: specMappings(), GIDMappings: specMappings(), Sysctls: map[string]string{"net.ipv4.ip_unprivileged_port_start": "80"},
 	})
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))

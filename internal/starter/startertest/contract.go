@@ -157,7 +157,7 @@ func contractWords(t *testing.T, i Implementation) {
 }
 
 func contractNamespaces(t *testing.T, i Implementation) {
-	p := Infra(t, i, starter.InfraRequest{Key: "s", Name: "hull-infra", Hostname: "pod", NewIPC: true, NewUTS: true, NewNet: true})
+	p := Infra(t, i, starter.InfraRequest{Key: "s", Name: "hull-infra", Hostname: "pod", NewIPC: true, NewUTS: true})
 	o, err := i.run(t, oci.Config{
 		Args: []string{"sh", "-c", "hostname; for n in net ipc uts pid mnt; do readlink /proc/self/ns/$n; done"},
 		Namespaces: oci.Namespaces{

@@ -217,6 +217,12 @@ func ExecNamed(t testing.TB, n starter.Starter, name string, c *starter.Process,
 // infra starts an infra process that ends with the test.
 func Infra(t testing.TB, n starter.Starter, r starter.InfraRequest) *starter.Process {
 	t.Helper()
+	if len(r.UIDMappings) == 0 {
+		netns, err := linux.NewNetns()
+		Must(t, err)
+		defer func() { _ = netns.Close() }()
+		r.JoinNet, r.Netns = true, netns
+	}
 	p, err := n.Infra(Context(t), r)
 	if err != nil {
 		t.Fatal(err)
