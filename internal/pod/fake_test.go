@@ -32,6 +32,8 @@ type behaviour struct {
 	reason    string
 	deaf      bool          // SIGTERM does nothing
 	dying     time.Duration // from SIGTERM to the end
+	dies      time.Duration // so long after it began to wait for its turn
+	hangs     bool          // its birth does not come to its end
 	says      string        // its log
 	leaves    string        // its termination message
 }
@@ -178,14 +180,31 @@ func (f *fakeRuntime) CreateContainer(_ context.Context, sandbox string, cfg run
 	return c.ContainerStatus, nil
 }
 
-func (f *fakeRuntime) StartContainer(_ context.Context, id string, leave func() error) error {
-	if err := leave(); err != nil {
+func (f *fakeRuntime) StartContainer(ctx context.Context, id string, leave func(context.Context) error) error {
+	f.mu.Lock()
+	c := f.containers[id]
+	b := f.behave[c.Config.Name]
+	f.mu.Unlock()
+	alive := ctx
+	if b.dies > 0 {
+		var cancel context.CancelFunc
+		alive, cancel = context.WithTimeout(ctx, b.dies)
+		defer cancel()
+	}
+	if err := leave(alive); err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if alive.Err() != nil {
+			f.end(c, 128, runtime.ReasonStartError)
+		}
 		return err
+	}
+	if b.hangs {
+		<-ctx.Done()
+		return ctx.Err()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := f.containers[id]
-	b := f.behave[c.Config.Name]
 	f.call("start %s %d", c.Config.Name, c.Config.Attempt)
 	if b.startErr != nil {
 		f.end(c, 128, runtime.ReasonStartError)

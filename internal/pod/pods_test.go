@@ -375,6 +375,19 @@ func TestDeletedBeforeTheStart(t *testing.T) {
 	})
 }
 
+// TestDiesBeforeItsTurn: what waits for those before it, and dies, is not waited for.
+func TestDiesBeforeItsTurn(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.behaves("a", behaviour{creating: 100 * time.Second})
+		b.behaves("b", behaviour{dies: time.Second})
+		b.create(podOf("a b", v1.RestartPolicyNever))
+		b.pass(5)
+		b.want("Pending a=ContainerCreating b=StartError(128)")
+		b.pass(100)
+		b.want("Running a=Running b=StartError(128)")
+	})
+}
+
 func TestForcedDeletion(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.behaves("a", behaviour{deaf: true})

@@ -55,18 +55,10 @@ func (j *job) start(ctx context.Context) *startFailure {
 		return j.failed(ctx, failed)
 	}
 	j.event(v1.EventTypeNormal, eventCreated, "Container created")
-	whole := context.WithoutCancel(ctx)
-	t := turn{p: j.p, after: j.after}
-	var err error
-	if t.release, err = j.p.slots.take(ctx, starting); err != nil {
-		t.refused = true
-	} else {
-		err = j.p.cfg.Containers.StartContainer(whole, id, func() error { return t.await(ctx) })
-		t.release()
-	}
-	if t.refused {
+	refused, err := j.run(ctx, id)
+	if refused {
 		// The Pod ends. Nobody has seen the container run.
-		if err := j.p.cfg.Containers.RemoveContainer(whole, id); err != nil {
+		if err := j.p.cfg.Containers.RemoveContainer(context.WithoutCancel(ctx), id); err != nil {
 			j.p.cfg.Log.Warn("a container that never started is not removed", "container", id, "err", err)
 		}
 		return &startFailure{}
@@ -78,6 +70,18 @@ func (j *job) start(ctx context.Context) *startFailure {
 	}
 	j.event(v1.EventTypeNormal, eventStarted, "Container started")
 	return nil
+}
+
+// run starts a container when its turn has come, and tells whether the Pod has ended before it ran. One that has the word to go on
+// is not killed for that, but ends as all do, in its grace period.
+func (j *job) run(ctx context.Context, id string) (refused bool, err error) {
+	t := turn{p: j.p, after: j.after}
+	if t.release, err = j.p.slots.take(ctx, starting); err != nil {
+		return true, err
+	}
+	err = j.p.cfg.Containers.StartContainer(context.WithoutCancel(ctx), id, func(alive context.Context) error { return t.await(ctx, alive) })
+	t.release()
+	return t.refused, err
 }
 
 // failed tells of a failure, unless the Pod ends: then it is none.

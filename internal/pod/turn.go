@@ -10,25 +10,27 @@ type turn struct {
 	refused bool            // the Pod ended before it came
 }
 
-// await returns when it has come. What waits holds no slot: those before it may need one.
-func (t *turn) await(ctx context.Context) (err error) {
-	defer func() { t.refused = err != nil }()
+// await returns when it has come, or the Pod ends, or what waits has died. What waits holds no slot: those before it may need one.
+func (t *turn) await(pod, alive context.Context) (err error) {
+	defer func() { t.refused = err != nil && pod.Err() != nil }()
+	ctx, cancel := context.WithCancelCause(pod)
+	defer cancel(nil)
+	defer context.AfterFunc(alive, func() { cancel(context.Cause(alive)) })()
 	if t.after == nil || over(t.after) {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	t.release()
 	t.release = func() {}
 	select {
 	case <-t.after:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
-	t.release, err = t.p.slots.take(ctx, starting)
-	if err != nil {
-		t.release = func() {}
-		return err
+	release, err := t.p.slots.take(ctx, starting)
+	if err == nil {
+		t.release = release
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 func over(c <-chan struct{}) bool {

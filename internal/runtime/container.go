@@ -36,9 +36,9 @@ type container struct {
 	mu    sync.Mutex // guards what follows
 	rec   record.Container
 	ready *prepared // what Start needs, between create and start
-	// starting is set from the beginning of Start to its end. The record says "running" before the command runs, others are
-	// told only when it does.
-	starting bool
+	// starting is set from the beginning of Start to its end, which it brings about. The record says "running" before the command
+	// runs, others are told only when it does.
+	starting context.CancelCauseFunc
 	ending   bool // its exit has been seen
 
 	gone    chan struct{} // closed when the first process is gone
@@ -56,7 +56,7 @@ func (c *container) status() ContainerStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := c.rec.Status
-	if c.starting {
+	if c.starting != nil {
 		st.State, st.PID, st.StartedAt = ContainerCreated, 0, time.Time{}
 	}
 	return st
@@ -130,11 +130,6 @@ func (c *container) openLog(ends []*os.File) error {
 	}
 	c.held.TakeLog(w)
 	return nil
-}
-
-// removeLog removes the log of a process that never ran: nothing is in it, and by its name it is told how often a container ran.
-func (c *container) removeLog() error {
-	return os.RemoveAll(c.logPath())
 }
 
 // logStalled tells that a container's output waits; why, and that it goes on, is in the log already.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/keeper"
@@ -63,7 +64,7 @@ func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 }
 
 // StopContainer sends the stop signal, waits for as long as grace, then kills. It returns when the container has ended,
-// and at once for one that does not run.
+// and at once for one that does not run. A start that is under way comes to nothing.
 func (r *Runtime) StopContainer(ctx context.Context, id string, grace time.Duration) error {
 	c, err := r.all.container(id)
 	if err != nil {
@@ -76,6 +77,9 @@ func (r *Runtime) StopContainer(ctx context.Context, id string, grace time.Durat
 }
 
 func (c *container) stop(ctx context.Context, grace time.Duration) error {
+	if err := c.endStart(ctx); err != nil {
+		return err
+	}
 	if c.status().State != ContainerRunning {
 		return nil
 	}
@@ -87,10 +91,25 @@ func (c *container) stop(ctx context.Context, grace time.Duration) error {
 	}
 	patience, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	if err := c.r.await(patience, c.ended); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+	if err := c.r.exits.Await(patience, c.ended); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return err
 	}
 	return c.kill(ctx)
+}
+
+// endStart ends a start that is under way, and waits until nothing is left of it, or it was over.
+func (c *container) endStart(ctx context.Context) error {
+	c.mu.Lock()
+	end := c.starting
+	c.mu.Unlock()
+	if end == nil {
+		return nil
+	}
+	end(fmt.Errorf("it is stopped: %w", errdefs.ErrFailedPrecondition))
+	if err := c.r.exits.Await(ctx, c.started); err != nil {
+		return fmt.Errorf("wait for the end of its start: %w", err)
+	}
+	return nil
 }
 
 // kill ends every process of the container, and waits until that is on record.
@@ -98,7 +117,7 @@ func (c *container) kill(ctx context.Context) error {
 	if err := c.held.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
-	if err := c.r.await(ctx, c.ended); err != nil {
+	if err := c.r.exits.Await(ctx, c.ended); err != nil {
 		return fmt.Errorf("wait for its end: %w", err)
 	}
 	return nil

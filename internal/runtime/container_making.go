@@ -24,7 +24,7 @@ var (
 // that a manifest or an image can have wrong, short of the command, is an error here. On an error nothing of it is left;
 // the files of cfg.Mounts are the runtime's from the call on, whatever the outcome.
 func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg ContainerConfig) (ContainerStatus, error) {
-	ready := &prepared{sources: takeSources(&cfg)}
+	ready := &prepared{sources: cfg.TakeFiles()}
 	s, err := r.all.sandbox(sandboxID)
 	if err != nil {
 		ready.close()
@@ -42,21 +42,6 @@ func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 	return c.status(), nil
 }
 
-// takeSources moves the mounts' open files out of the configuration, which is recorded.
-func takeSources(cfg *ContainerConfig) map[string]*os.File {
-	files := map[string]*os.File{}
-	mounts := make([]Mount, len(cfg.Mounts))
-	copy(mounts, cfg.Mounts)
-	for i := range mounts {
-		if f := mounts[i].File; f != nil {
-			files[mounts[i].Destination] = f
-			mounts[i].Source, mounts[i].File = f.Name(), nil
-		}
-	}
-	cfg.Mounts = mounts
-	return files
-}
-
 // containerMaking is one attempt to create a container.
 type containerMaking struct {
 	c     *container
@@ -67,17 +52,11 @@ type containerMaking struct {
 
 func (m *containerMaking) run(ctx context.Context) (err error) {
 	defer m.back.Run(ctx, &err)
-	w := stopwatch.Start(m.r.log, "create", m.c.id)
-	for _, step := range []struct {
-		name string
-		make func(context.Context) error
-	}{
+	err = stopwatch.Run(ctx, m.r.log, "create", m.c.id, stopwatch.Steps{
 		{"record", m.record}, {"cgroup", m.cgroup}, {"layers", m.layers}, {"writable layer", m.upper}, {"root and spec", m.open},
-	} {
-		if err := step.make(ctx); err != nil {
-			return err
-		}
-		w.Lap(step.name)
+	})
+	if err != nil {
+		return err
 	}
 	if err := m.c.in.add(m.c); err != nil {
 		return err

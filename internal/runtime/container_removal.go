@@ -22,6 +22,9 @@ func (r *Runtime) RemoveContainer(ctx context.Context, id string) error {
 	if err != nil {
 		return nil
 	}
+	if err := c.endStart(ctx); err != nil {
+		return fmt.Errorf("remove %s: %w", c, err)
+	}
 	c.op.Lock()
 	defer c.op.Unlock()
 	if err := (&containerRemoval{c: c, r: r}).run(ctx); err != nil {

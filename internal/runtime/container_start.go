@@ -32,9 +32,10 @@ var (
 // StartContainer runs a created container's command, and returns after the execve. When that cannot be done, the
 // container has ended with reason StartError, exit code 128 and the cause as its message, and the error is returned too.
 //
-// leave, which may be nil, is asked once the process waits for nothing but the word to go on. An error of its is the start's:
-// the container is then as if no start had been tried, but can only be removed.
-func (r *Runtime) StartContainer(ctx context.Context, id string, leave func() error) error {
+// leave, which may be nil, is asked once the process waits for nothing but the word to go on, with a context that ends when there
+// is nothing left to wait for. An error of its is the start's, and so is the end of ctx: the container is then as if no start
+// had been tried, but can only be removed.
+func (r *Runtime) StartContainer(ctx context.Context, id string, leave func(context.Context) error) error {
 	c, err := r.all.container(id)
 	if err != nil {
 		return err
@@ -56,29 +57,36 @@ type containerStart struct {
 	ready   *prepared
 	io      stdio.Set
 	kept    *keeper.Registration
-	leave   func() error
+	leave   func(context.Context) error
 }
 
 // run starts, and has the container's state say what came of it. Until it returns, others see a created container.
 func (s *containerStart) run(ctx context.Context) error {
 	c := s.c
+	whole, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	c.mu.Lock()
-	c.starting = true
+	c.starting = end
 	c.mu.Unlock()
-	err := s.prepare(ctx)
+	defer context.AfterFunc(c.in.over, func() { end(context.Cause(c.in.over)) })()
+	err := s.prepare(whole)
 	if err == nil {
-		err = s.start(ctx)
+		err = s.start(whole)
+	}
+	if err != nil && ctx.Err() != nil {
+		c.givenUp = true
 	}
 	switch {
 	case c.givenUp:
-		err = errors.Join(fmt.Errorf("start %s: %w", c, err), c.detach(), c.removeLog())
+		// Nothing is in its log, and by that it would be told how often the container ran.
+		err = errors.Join(fmt.Errorf("start %s: %w", c, err), c.detach(), os.RemoveAll(c.logPath()))
 	case err != nil:
 		// Before the end of the process, which may wait already, is looked at: it takes the container for one that ran.
 		err = s.failed(fmt.Errorf("start %s: %w", c, err))
 	}
 	s.ready.close()
 	c.mu.Lock()
-	c.starting = false
+	c.starting = nil
 	c.mu.Unlock()
 	close(c.started)
 	return err
@@ -86,6 +94,9 @@ func (s *containerStart) run(ctx context.Context) error {
 
 // prepare takes what the create has left, or makes it again when hulld restarted in between.
 func (s *containerStart) prepare(ctx context.Context) (err error) {
+	if s.c.in.over.Err() != nil {
+		return context.Cause(s.c.in.over)
+	}
 	if s.starter, err = s.r.starterOf(s.c.in); err != nil {
 		return err
 	}
@@ -102,7 +113,7 @@ func (s *containerStart) failed(cause error) error {
 	cause = errors.Join(cause, c.detach())
 	now := time.Now()
 	err := c.update(func(rec *record.Container) {
-		c.starting = false
+		c.starting = nil
 		rec.Status.SetStartError(now, cause)
 	})
 	close(c.ended)
@@ -112,17 +123,11 @@ func (s *containerStart) failed(cause error) error {
 func (s *containerStart) start(ctx context.Context) (err error) {
 	defer s.back.Run(ctx, &err)
 	defer func() { s.io.CloseTheirs() }()
-	w := stopwatch.Start(s.r.log, "start", s.c.id)
-	for _, step := range []struct {
-		name string
-		make func(context.Context) error
-	}{
+	err = stopwatch.Run(ctx, s.r.log, "start", s.c.id, stopwatch.Steps{
 		{"cgroup", s.cgroup}, {"pipes", s.pipes}, {"log", s.log}, {"process", s.process}, {"terminal's log", s.terminalLog},
-	} {
-		if err := step.make(ctx); err != nil {
-			return err
-		}
-		w.Lap(step.name)
+	})
+	if err != nil {
+		return err
 	}
 	s.back.Release()
 	return nil
@@ -198,12 +203,15 @@ func (s *containerStart) born(ctx context.Context, pid int) error {
 
 // running puts the start on record while the process prepares itself, once it may start. What is not on record as running has
 // not run: its process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
-func (s *containerStart) running(facts starter.Facts) error {
+func (s *containerStart) running(ctx context.Context, facts starter.Facts) error {
 	if s.leave != nil {
-		if err := s.leave(); err != nil {
-			s.c.givenUp = true
+		if err := s.leave(ctx); err != nil {
+			s.c.givenUp = ctx.Err() == nil
 			return err
 		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	// The process, or what makes it, has the namespaces: they are the sandbox's if that is still alive.
 	if err := s.c.in.lent(s.ready.spec); err != nil {
@@ -236,7 +244,7 @@ func (s *containerStart) kill(ctx context.Context) error {
 	if err := s.c.held.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
-	return s.r.await(ctx, s.c.gone)
+	return s.r.exits.Await(ctx, s.c.gone)
 }
 
 // log begins to write the log, of pipes before anything can be in them.

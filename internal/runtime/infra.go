@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/keeper"
@@ -65,6 +64,7 @@ func (s *sandbox) markEnded(at time.Time) {
 			s.pidfd = nil
 		}
 		s.mu.Unlock()
+		s.finish(errInfraEnded)
 		close(s.ended)
 	})
 }
@@ -80,7 +80,7 @@ func (s *sandbox) kill(ctx context.Context) error {
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill the infra container of %s: %w", s, err)
 	}
-	if err := s.r.await(ctx, s.ended); err != nil {
+	if err := s.r.exits.Await(ctx, s.ended); err != nil {
 		return fmt.Errorf("wait for the end of the infra container of %s: %w", s, err)
 	}
 	return nil
@@ -97,7 +97,7 @@ func (s *sandbox) alive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pidfd == nil || linux.PidfdSignal(s.pidfd, 0) != nil {
-		return fmt.Errorf("the infra container has ended: %w", errdefs.ErrFailedPrecondition)
+		return errInfraEnded
 	}
 	return nil
 }

@@ -106,23 +106,6 @@ func (r *Runtime) Close() error {
 	return errors.Join(append(errs, r.collector.Close())...)
 }
 
-// await waits for what only the keeper's word of a process' end closes. When the keeper is dead, nobody will: hulld ends then.
-func (r *Runtime) await(ctx context.Context, end <-chan struct{}) error {
-	select {
-	case <-end:
-		return nil
-	default:
-	}
-	select {
-	case <-end:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-r.cfg.Keeper.Done():
-		return fmt.Errorf("the keeper has died: %w", errdefs.ErrUnavailable)
-	}
-}
-
 // native is the starter of infra processes and of containers without a handler.
 func (r *Runtime) native() starter.Starter { return r.cfg.Starters[""] }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/containerd/errdefs"
+
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/runtime/record"
 )
@@ -29,11 +31,22 @@ type sandbox struct {
 
 	ended chan struct{} // closed when the infra process has ended
 	once  sync.Once
+
+	// over ends, with the reason as its cause, when no container starts in it any more: with the infra process, or with a stop.
+	over   context.Context
+	finish context.CancelCauseFunc
 }
 
 func (r *Runtime) newSandbox(id string, rec record.Sandbox) *sandbox {
-	return &sandbox{r: r, id: id, rec: rec, ended: make(chan struct{})}
+	s := &sandbox{r: r, id: id, rec: rec, ended: make(chan struct{})}
+	s.over, s.finish = context.WithCancelCause(context.Background())
+	return s
 }
+
+var (
+	errInfraEnded = fmt.Errorf("the infra container has ended: %w", errdefs.ErrFailedPrecondition)
+	errStopping   = fmt.Errorf("the sandbox is stopped: %w", errdefs.ErrFailedPrecondition)
+)
 
 func (s *sandbox) key() string { return record.KeySandbox + s.id }
 

@@ -21,7 +21,7 @@ var (
 	fpRemoveSandbox = failpoint.New("runtime.remove.sandbox")
 )
 
-// StopSandbox kills what runs in a sandbox and gives back its network. It may be called again, and after a crash of the
+// StopSandbox kills what runs in a sandbox, or is being started in it, and gives back its network. It may be called again, and after a crash of the
 // infra container; an ID that is not known is no error.
 func (r *Runtime) StopSandbox(ctx context.Context, id string) error {
 	s, err := r.all.sandbox(id)
@@ -40,6 +40,7 @@ func (s *sandbox) stop(ctx context.Context) error {
 	if err := fpStopContainers.Hit(); err != nil {
 		return err
 	}
+	s.finish(errStopping)
 	var all errgroup.Group
 	for _, c := range s.members() {
 		all.Go(func() error {

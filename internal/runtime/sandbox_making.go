@@ -65,18 +65,12 @@ type sandboxMaking struct {
 func (m *sandboxMaking) run(ctx context.Context) (err error) {
 	defer m.closeNetns()
 	defer m.back.Run(ctx, &err)
-	w := stopwatch.Start(m.r.log, "sandbox", m.s.id)
-	for _, step := range []struct {
-		name string
-		make func(context.Context) error
-	}{
+	err = stopwatch.Run(ctx, m.r.log, "sandbox", m.s.id, stopwatch.Steps{
 		{"record", m.record}, {"cgroup", m.cgroup}, {"network", m.network}, {"shm", m.shm}, {"infra process", m.infra},
 		{"end of the network's", m.awaitNetwork}, {"name files", m.nameFiles}, {"ready", m.ready},
-	} {
-		if err := step.make(ctx); err != nil {
-			return err
-		}
-		w.Lap(step.name)
+	})
+	if err != nil {
+		return err
 	}
 	m.back.Release()
 	return nil

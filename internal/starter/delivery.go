@@ -50,7 +50,7 @@ type delivery struct {
 	cloning chan cloneResult
 	console *os.File
 	born    func(int) error
-	ready   func() error
+	ready   func(context.Context) error
 	kept    func(*os.File) error
 	hooks   *hookRun
 	running bool
@@ -160,7 +160,7 @@ func (d *delivery) run(ctx context.Context, b *compile.Birth, p *oci.Process) (*
 		d.bury()
 		switch {
 		case ctx.Err() != nil:
-			err = ctx.Err()
+			err = context.Cause(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			err = fmt.Errorf("the new process did not go on within %s, and was killed: %w", d.n.patience, err)
 		}
@@ -201,7 +201,7 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 	if d.ready != nil && !d.hooks.any() {
 		// The word is there before the process comes to wait for it: what is recorded costs the start nothing. Should
 		// the process wait for something else first, its words come in the wrong order, but it still needs all of them.
-		if err := d.ready(); err != nil {
+		if err := WhileAlive(ctx, c.pidfd, d.ready); err != nil {
 			return nil, err
 		}
 		if err := birth.Continue(c.conn); err != nil {
@@ -247,7 +247,7 @@ func (d *delivery) told(ctx context.Context, c *cloned, b *compile.Birth, proc *
 			}
 		}
 	case e.Value == compile.TellRecord && d.ready != nil && d.hooks.any() && !inside:
-		if err := d.ready(); err != nil {
+		if err := WhileAlive(ctx, c.pidfd, d.ready); err != nil {
 			return err
 		}
 	case (e.Value == compile.TellMounted || e.Value == compile.TellReady) && d.hooks.any() && !inside:

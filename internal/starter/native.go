@@ -208,7 +208,7 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 	facts.Filter = nil
 	d.born, d.kept, d.hooks = r.Born, r.Console, newHookRun(n, r)
 	if r.Ready != nil {
-		d.ready = func() error { return r.Ready(facts) }
+		d.ready = func(ctx context.Context) error { return r.Ready(ctx, facts) }
 	}
 	if err := recordPoststop(r); err != nil {
 		return nil, err

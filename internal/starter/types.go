@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/starter/compile"
 )
@@ -55,8 +57,8 @@ type Request struct {
 
 	// Ready, if given, is called while the process prepares itself, which does not run the command before it has returned:
 	// the place to record that it may have run. A process whose maker dies before that ends without having run anything.
-	// The facts are those of Process.
-	Ready func(Facts) error
+	// The facts are those of Process. It may wait for what it likes; the context ends when the process does, too.
+	Ready func(context.Context, Facts) error
 
 	// Born is told the PID after the clone, before the process does anything of what was asked for: the place to record
 	// it. Its error ends the start.
@@ -137,6 +139,25 @@ func (e *CommandError) Unwrap() error { return e.Errno }
 
 // errDied is in the error of a start whose process ended before its execve, by no fault that it could name.
 var errDied = errors.New("the process was killed before it ran its command")
+
+// WhileAlive calls f with a context that ends also when the process of a pidfd does.
+func WhileAlive(ctx context.Context, pidfd *os.File, f func(context.Context) error) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	seen := make(chan struct{})
+	go func() {
+		defer close(seen)
+		if linux.PidfdWait(pidfd) == nil {
+			end(errDied)
+		}
+	}()
+	defer func() {
+		_ = pidfd.SetReadDeadline(time.Unix(0, 1))
+		<-seen
+		_ = pidfd.SetReadDeadline(time.Time{})
+	}()
+	return f(ctx)
+}
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), errdefs.ErrInvalidArgument)

@@ -3,8 +3,11 @@ package exits
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
+
+	"github.com/containerd/errdefs"
 
 	"github.com/hull-pods/hull/internal/keeper"
 )
@@ -51,6 +54,23 @@ func (x *Exits) Forget(ctx context.Context, key string) {
 	x.Unwatch(key)
 	if err := x.keeper.Forget(ctx, key); err != nil && ctx.Err() == nil {
 		x.log.Warn("the keeper holds on to a record", "key", key, "err", err)
+	}
+}
+
+// Await waits for what only the keeper's word of a process' end closes. When the keeper is dead, nobody will: hulld ends then.
+func (x *Exits) Await(ctx context.Context, end <-chan struct{}) error {
+	select {
+	case <-end:
+		return nil
+	default:
+	}
+	select {
+	case <-end:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-x.keeper.Done():
+		return fmt.Errorf("the keeper has died: %w", errdefs.ErrUnavailable)
 	}
 }
 

@@ -99,3 +99,18 @@ type ContainerConfig struct {
 	Resources   oci.Resources
 	OOMScoreAdj *int
 }
+
+// TakeFiles moves the mounts' open files out of the configuration, by destination: the rest is what is recorded.
+func (c *ContainerConfig) TakeFiles() map[string]*os.File {
+	files := map[string]*os.File{}
+	mounts := make([]Mount, len(c.Mounts))
+	copy(mounts, c.Mounts)
+	for i := range mounts {
+		if f := mounts[i].File; f != nil {
+			files[mounts[i].Destination] = f
+			mounts[i].Source, mounts[i].File = f.Name(), nil
+		}
+	}
+	c.Mounts = mounts
+	return files
+}

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// Watch takes the time of one thing that is done.
-type Watch struct {
-	log    *slog.Logger
-	of, id string
-	last   time.Time
+// Steps are the parts of what is done.
+type Steps = []struct {
+	Name string
+	Do   func(context.Context) error
 }
 
-// Start starts it: "start" of a container's ID.
-func Start(log *slog.Logger, of, id string) *Watch {
-	return &Watch{log: log, of: of, id: id, last: time.Now()}
-}
-
-// Lap ends a step, and begins the next.
-func (w *Watch) Lap(step string) {
-	if !w.log.Enabled(context.Background(), slog.LevelDebug) {
-		return
+// Run does one step after the other, up to the first that fails: of the "start" of a container's ID, say.
+func Run(ctx context.Context, log *slog.Logger, of, id string, steps Steps) error {
+	last := time.Now()
+	for _, s := range steps {
+		if err := s.Do(ctx); err != nil {
+			return err
+		}
+		if log.Enabled(ctx, slog.LevelDebug) {
+			now := time.Now()
+			log.Debug("step done", "of", of, "id", id, "step", s.Name, "took", now.Sub(last))
+			last = now
+		}
 	}
-	now := time.Now()
-	w.log.Debug("step done", "of", w.of, "id", w.id, "step", step, "took", now.Sub(w.last))
-	w.last = now
+	return nil
 }

@@ -98,7 +98,7 @@ func (p *Program) Start(ctx context.Context, r starter.Request) (_ *starter.Proc
 		err = r.Console(made.Console)
 	}
 	if err == nil && r.Ready != nil {
-		err = r.Ready(starter.Facts{})
+		err = starter.WhileAlive(ctx, made.PIDFD, func(ctx context.Context) error { return r.Ready(ctx, starter.Facts{}) })
 	}
 	if err == nil {
 		err = p.quiet(ctx, r.Bundle, "start", r.Key)

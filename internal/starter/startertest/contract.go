@@ -2,6 +2,7 @@ package startertest
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -92,6 +93,7 @@ func Contract(t *testing.T, i Implementation) {
 	t.Run("words", func(t *testing.T) { contractWords(t, i) })
 	t.Run("namespaces", func(t *testing.T) { contractNamespaces(t, i) })
 	t.Run("born", func(t *testing.T) { contractBorn(t, i) })
+	t.Run("dead before it may run", func(t *testing.T) { contractDead(t, i) })
 	t.Run("terminal", func(t *testing.T) { contractTerminal(t, i) })
 	t.Run("exec", func(t *testing.T) { contractExec(t, i) })
 	t.Run("streams", func(t *testing.T) { contractStreams(t, i) })
@@ -116,6 +118,26 @@ func contractExit(t *testing.T, i Implementation) {
 		if !check(o.Status) {
 			t.Errorf("%s: %v", script, o.Status)
 		}
+	}
+}
+
+// contractDead kills a process that waits for the word to run its command.
+func contractDead(t *testing.T, i Implementation) {
+	var pid int
+	_, err := i.run(t, oci.Config{Args: []string{"true"}}, func(r *starter.Request) {
+		r.Born = func(born int) error { pid = born; return nil }
+		r.Ready = func(ctx context.Context, _ starter.Facts) error {
+			Must(t, unix.Kill(pid, unix.SIGKILL))
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-Context(t).Done():
+				return errors.New("it is waited for although it is dead")
+			}
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "killed before it ran its command") {
+		t.Errorf("a process that died meanwhile: %v", err)
 	}
 }
 
