@@ -375,6 +375,21 @@ func TestDeletedBeforeTheStart(t *testing.T) {
 	})
 }
 
+// TestDeletedWhileItIsBorn: a process that does not go on, for others have stopped it, does not keep its Pod.
+func TestDeletedWhileItIsBorn(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.behaves("a", behaviour{hangs: true})
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.pass(5)
+		b.want("Pending a=ContainerCreating")
+		b.delete(30)
+		b.pass(2)
+		if !b.gone() {
+			t.Errorf("the Pod waits for a birth: %s", b.summary())
+		}
+	})
+}
+
 // TestDiesBeforeItsTurn: what waits for those before it, and dies, is not waited for.
 func TestDiesBeforeItsTurn(t *testing.T) {
 	inBubble(t, func(b *bench) {

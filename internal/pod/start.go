@@ -72,6 +72,10 @@ func (j *job) start(ctx context.Context) *startFailure {
 	return nil
 }
 
+// birthLimit is how long a birth may still take when its Pod has ended: it is a matter of milliseconds, unless somebody in the Pod's
+// PID namespace has stopped the process.
+const birthLimit = time.Second
+
 // run starts a container when its turn has come, and tells whether the Pod has ended before it ran. One that has the word to go on
 // is not killed for that, but ends as all do, in its grace period.
 func (j *job) run(ctx context.Context, id string) (refused bool, err error) {
@@ -79,9 +83,12 @@ func (j *job) run(ctx context.Context, id string) (refused bool, err error) {
 	if t.release, err = j.p.slots.take(ctx, starting); err != nil {
 		return true, err
 	}
-	err = j.p.cfg.Containers.StartContainer(context.WithoutCancel(ctx), id, func(alive context.Context) error { return t.await(ctx, alive) })
+	birth, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(birthLimit, cancel) })()
+	err = j.p.cfg.Containers.StartContainer(birth, id, func(alive context.Context) error { return t.await(ctx, alive) })
 	t.release()
-	return t.refused, err
+	return t.refused || err != nil && birth.Err() != nil, err
 }
 
 // failed tells of a failure, unless the Pod ends: then it is none.
