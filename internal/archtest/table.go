@@ -69,7 +69,7 @@ var table = map[string][]string{
 	"runtime/rootfs":    {"linux"},
 	"runtime/leftover":  {"network", "cgroup", "linux", "runtime/record", "runtime/shm"},
 	"runtime/outbox":    {},
-	"runtime/fate":      {"keeper", "runtime/record"},
+	"runtime/fate":      {"keeper", "linux", "runtime/record"},
 	"runtime/grip":      {"linux", "logs", "runtime/streams", "runtime/record"},
 	"runtime/shm":       {"linux"},
 	"runtime/stopwatch": {},

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/fdconn"
 	"github.com/hull-pods/hull/internal/linux"
@@ -171,6 +172,9 @@ func (c *Client) Ready() error {
 // would have reaped it before. It is not found when the process has ended.
 func (c *Client) OpenProcess(ctx context.Context, key string, pid int) (*os.File, error) {
 	f, err := linux.PidfdOpen(pid)
+	if errors.Is(err, unix.ESRCH) {
+		err = fmt.Errorf("%w: %w", err, errdefs.ErrNotFound)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open process %d of %s: %w", pid, key, err)
 	}

@@ -48,8 +48,12 @@ func (a *containerAdoption) run(ctx context.Context) error {
 	case fate.Lost:
 		return a.lost(ctx)
 	case fate.Adopt:
-		if err := a.reopen(ctx); err != nil {
-			// One that cannot be taken over must not keep hulld from running the others.
+		err := a.reopen(ctx)
+		if err != nil && !errors.Is(err, errIncomplete) {
+			return err // it may live: the next hulld tries again
+		}
+		if err != nil {
+			// One that can never be taken over must not keep hulld from running the others.
 			a.r.log.Error("a container cannot be taken over, and is killed", "container", c.id, "err", err)
 			defer a.r.exits.Forget(ctx, c.key())
 			return errors.Join(c.detach(), a.lost(ctx))
@@ -61,6 +65,9 @@ func (a *containerAdoption) run(ctx context.Context) error {
 	return nil
 }
 
+// errIncomplete says that the keeper has not got all of a container, and never will.
+var errIncomplete = errors.New("the keeper holds too few descriptors of it")
+
 // reopen takes back what hulld held of a running container: its log, its stdin, its pidfd.
 func (a *containerAdoption) reopen(ctx context.Context) error {
 	c, k := a.c, a.kept
@@ -70,7 +77,7 @@ func (a *containerAdoption) reopen(ctx context.Context) error {
 	ends := logs.Ends(tty)
 	if len(fds) < ends {
 		streams.CloseAll(fds)
-		return fmt.Errorf("the keeper holds %d descriptors of it, not %d", len(fds), ends)
+		return fmt.Errorf("%w: %d, not %d", errIncomplete, len(fds), ends)
 	}
 	switch {
 	case tty:
@@ -91,9 +98,9 @@ func (a *containerAdoption) reopen(ctx context.Context) error {
 	if k.Exit != nil {
 		return nil
 	}
-	fd, err := a.r.cfg.Keeper.OpenProcess(ctx, k.Key, k.PID)
-	if err != nil {
-		return nil // it ended just now: the exit is on its way
+	fd, err := fate.Process(ctx, a.r.cfg.Keeper, k)
+	if fd == nil {
+		return err
 	}
 	c.held.TakeProcess(fd)
 	c.mu.Lock()
@@ -118,7 +125,7 @@ func (a *containerAdoption) ran(ctx context.Context) (bool, error) {
 	ran, err := w.Testify(birthLimit)
 	if err != nil {
 		a.r.log.Warn("a container's birth does not come to its end", "container", c.id, "err", err)
-		return false, killKept(ctx, a.r.cfg.Keeper, k)
+		return false, fate.Kill(ctx, a.r.cfg.Keeper, k)
 	}
 	return ran, nil
 }
@@ -130,7 +137,7 @@ func (a *containerAdoption) unstart(ctx context.Context) error {
 	streams.CloseAll(k.FDs)
 	k.FDs = nil
 	if k.PID != 0 && k.Exit == nil {
-		if err := killKept(ctx, a.r.cfg.Keeper, k); err != nil {
+		if err := fate.Kill(ctx, a.r.cfg.Keeper, k); err != nil {
 			return err
 		}
 	}

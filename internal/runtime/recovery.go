@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hull-pods/hull/internal/keeper"
-	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/runtime/fate"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 )
@@ -169,7 +169,7 @@ func (v *recovery) endStrangers(ctx context.Context) error {
 			continue
 		}
 		if k.PID != 0 && k.Exit == nil {
-			if err := killKept(ctx, v.r.cfg.Keeper, k); err != nil {
+			if err := fate.Kill(ctx, v.r.cfg.Keeper, k); err != nil {
 				return err
 			}
 		}
@@ -181,14 +181,4 @@ func (v *recovery) endStrangers(ctx context.Context) error {
 	slices.Sort(keys)
 	v.r.log.Info("ended what an earlier hulld left", "keys", strings.Join(keys, " "))
 	return v.r.cfg.Keeper.Forget(ctx, keys...)
-}
-
-// killKept ends the process of a keeper's record, and waits for that.
-func killKept(ctx context.Context, client *keeper.Client, k *keeper.Record) error {
-	fd, err := client.OpenProcess(ctx, k.Key, k.PID)
-	if err != nil {
-		return nil // it has ended
-	}
-	defer func() { _ = fd.Close() }()
-	return linux.PidfdKill(ctx, fd)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/runtime/fate"
 	"github.com/hull-pods/hull/internal/runtime/leftover"
 )
 
@@ -27,9 +28,9 @@ func (a *sandboxAdoption) run(ctx context.Context) error {
 	case k.Exit != nil:
 		s.markEnded(k.Exit.At)
 	default:
-		fd, err := a.r.cfg.Keeper.OpenProcess(ctx, k.Key, k.PID)
-		if err != nil {
-			return nil // it ended just now: the exit is on its way
+		fd, err := fate.Process(ctx, a.r.cfg.Keeper, k)
+		if fd == nil {
+			return err // it may live: the next hulld tries again
 		}
 		s.hold(fd, k.PID)
 	}

@@ -96,6 +96,7 @@ func underKeeper(t *testing.T) bool {
 type world struct {
 	*Runtime
 	t     *testing.T
+	cfg   Config
 	image image.Image
 }
 
@@ -123,7 +124,7 @@ func newWorld(t *testing.T) *world {
 	native, err := starter.NewNative(starter.Config{Log: log})
 	must(t, err)
 	cfg.Starters = map[string]starter.Starter{"": native}
-	w := &world{t: t, image: busybox(t, cfg.Images)}
+	w := &world{t: t, image: busybox(t, cfg.Images), cfg: cfg}
 	w.Runtime, err = Open(t.Context(), cfg)
 	must(t, err)
 	t.Cleanup(func() {
