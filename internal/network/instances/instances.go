@@ -7,6 +7,8 @@
 package instances
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -80,30 +82,46 @@ func (i *Instance) Settled() bool { return i.settled }
 
 // address is that of a socket that a living hulld has, in the abstract namespace of unix sockets, which is a network
 // namespace's own as routes are. Whoever dies lets go of it.
-func address(id string) unix.Sockaddr { return &unix.SockaddrUnix{Name: "@hull-network-" + id} }
+func address(id string) unix.Sockaddr { return &unix.SockaddrUnix{Name: "@" + name(id)} }
 
-// showLife takes the address. If somebody else has it, that shows as much.
+func name(id string) string { return "hull-network-" + id }
+
+// showLife takes the address. If somebody else has it, who may let go of it at any time, it takes one beside it that nobody can
+// have taken before.
 func (i *Instance) showLife() error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("show other Hulls that this one lives: %w", err)
 	}
 	i.sign = fd
-	if err := unix.Bind(fd, address(i.ID)); err != nil && !errors.Is(err, unix.EADDRINUSE) {
+	err = unix.Bind(fd, address(i.ID))
+	if errors.Is(err, unix.EADDRINUSE) {
+		err = unix.Bind(fd, address(i.ID+beside+rand.Text()))
+	}
+	if err != nil {
 		return fmt.Errorf("show other Hulls that this one lives: %w", err)
 	}
 	return nil
 }
 
-// lives asks whether somebody has the address of an instance.
+// beside separates what makes an address another one of the same instance.
+const beside = "-"
+
+// lives asks whether somebody has an address of an instance.
 func lives(id string) (bool, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false, fmt.Errorf("look whether Hull %s lives: %w", id, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
-	err = unix.Connect(fd, address(id))
-	return !errors.Is(err, unix.ECONNREFUSED), nil // any other answer is somebody's
+	if err := unix.Connect(fd, address(id)); !errors.Is(err, unix.ECONNREFUSED) {
+		return true, nil // any other answer is somebody's
+	}
+	all, err := os.ReadFile("/proc/thread-self/net/unix")
+	if err != nil {
+		return false, fmt.Errorf("look whether Hull %s lives: %w", id, err)
+	}
+	return bytes.Contains(all, []byte(" @"+name(id)+beside)), nil
 }
 
 // Close shows no life any more.
