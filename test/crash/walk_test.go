@@ -32,14 +32,21 @@ const hulls = 4
 
 // TestFailpoints lets every failpoint fail, and kill hulld, while a Pod that has something of everything starts, is executed in
 // and is removed. Then, without the failpoint, what was begun comes to its end, and when it is removed nothing is left.
+// The runtime's are walked a second time, with a PID namespace that the Pod's containers share: there a process is born in another way.
 func TestFailpoints(t *testing.T) {
 	hulltest.NeedRoot(t)
 	points := failpoints(t)
-	type step struct{ point, what string }
-	steps := make(chan step, 2*len(points))
+	type step struct {
+		point, what string
+		shared      bool
+	}
+	steps := make(chan step, 4*len(points))
 	for _, what := range []string{"kill", "error"} {
 		for _, p := range points {
-			steps <- step{p, what}
+			steps <- step{p, what, false}
+			if strings.HasPrefix(p, "runtime.") {
+				steps <- step{p, what, true}
+			}
 		}
 	}
 	close(steps)
@@ -51,6 +58,7 @@ func TestFailpoints(t *testing.T) {
 				t.Parallel()
 				w := newWalker(t, i)
 				for s := range steps {
+					w.shared = s.shared
 					hit := w.walk(s.point, s.what)
 					for range 4 { // how much a log's batch holds, say, is the machine's to decide
 						if hit || t.Failed() {
@@ -58,7 +66,10 @@ func TestFailpoints(t *testing.T) {
 						}
 						hit = w.walk(s.point, s.what)
 					}
-					if hit {
+					switch {
+					case s.shared && !hit:
+						t.Errorf("failpoint %s, with a shared PID namespace: %s does not fire", s.point, s.what)
+					case hit && !s.shared:
 						lock.Lock()
 						fired[s.point+"="+s.what] = true
 						lock.Unlock()
@@ -104,6 +115,7 @@ type walker struct {
 	port        int
 	descriptors int
 	n           int
+	shared      bool        // the Pod's containers share a PID namespace
 	said        func() bool // whether the failpoint has fired, while one is armed
 }
 
@@ -129,7 +141,7 @@ func freePort(t *testing.T) int {
 const walkerLines = 300
 
 func (w *walker) manifest(host string) string {
-	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"walk"},"spec":{"restartPolicy":"Never","terminationGracePeriodSeconds":5,
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"walk"},"spec":{"restartPolicy":"Never","shareProcessNamespace":%t,"terminationGracePeriodSeconds":5,
 	"volumes":[{"name":"disk","emptyDir":{}},{"name":"mem","emptyDir":{"medium":"Memory"}},{"name":"host","hostPath":{"path":%q,"type":"DirectoryOrCreate"}}],
 	"initContainers":[{"name":"init","image":"localhost/hull/toolbox","command":["sh","-c","echo made > /disk/file; echo init >> /host/runs"],
 	  "volumeMounts":[{"name":"disk","mountPath":"/disk"},{"name":"host","mountPath":"/host"}]}],
@@ -139,7 +151,7 @@ func (w *walker) manifest(host string) string {
 	  "volumeMounts":[{"name":"disk","mountPath":"/disk","subPath":"sub"},{"name":"mem","mountPath":"/mem"},{"name":"host","mountPath":"/host"}]},
 	{"name":"terminal","image":"localhost/hull/toolbox","tty":true,"stdin":true,"command":["sh","-c","echo terminal >> /host/runs; echo on a terminal; exec sleep infinity"],
 	  "volumeMounts":[{"name":"host","mountPath":"/host"}]},
-	{"name":"tiny","image":"%s/tiny:t%d","imagePullPolicy":"IfNotPresent"}]}}`, host, w.port, walkerLines, w.registry, w.n)
+	{"name":"tiny","image":"%s/tiny:t%d","imagePullPolicy":"IfNotPresent"}]}}`, w.shared, host, w.port, walkerLines, w.registry, w.n)
 }
 
 // walk arms one failpoint and lets the Pod come and go until it fires; disarmed, all comes to the end that it would have come to.
@@ -149,7 +161,7 @@ func (w *walker) walk(point, what string) bool {
 	failed := t.Failed()
 	defer func() {
 		if t.Failed() && !failed {
-			t.Logf("that was at %s=%s; hulld said meanwhile:\n%s", point, what, w.Log())
+			t.Logf("that was at %s=%s, shared PIDs %t; hulld said meanwhile:\n%s", point, what, w.shared, w.Log())
 		}
 	}()
 	if err := os.Truncate(filepath.Join(w.State, "hulld.log"), 0); err != nil {
