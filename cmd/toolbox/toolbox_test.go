@@ -88,6 +88,8 @@ func TestScripts(t *testing.T) {
 		{`env -i A=1 env; A=2 printenv A`, "A=1\n2\n", 0},
 		{`sh -c 'kill -TERM $$'; echo $?`, "143\n", 0},
 		{`timeout 0.05 sleep 10; echo $?`, "124\n", 0},
+		{`timeout 0 sh -c 'exit 3'; echo $?`, "3\n", 0},
+		{`timeout infinity sh -c 'exit 4'; echo $?`, "4\n", 0},
 		{`sleep 0.01 & wait; echo done`, "done\n", 0},
 		{`umask 077; touch m; stat -c %a m; rm m; umask`, "600\n0077\n", 0},
 		{`trap 'echo bye' EXIT; echo hi`, "hi\nbye\n", 0},
@@ -258,15 +260,15 @@ func TestSleepEnds(t *testing.T) {
 
 func TestConversation(t *testing.T) {
 	hulltest.NeedRoot(t)
-	master, slave := pty(t)
+	person, tty := hulltest.Terminal(t, 80)
 	cmd := command(t, "/", "sh")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	slave.Close()
-	r := bufio.NewReader(master)
+	tty.Close()
+	r := bufio.NewReader(person)
 	expect := func(what string) {
 		t.Helper()
 		var seen strings.Builder
@@ -286,17 +288,17 @@ func TestConversation(t *testing.T) {
 		{"if true\n", "> "}, {"then echo yes\n", "> "}, {"fi\n", "yes\r\n/proc # "},
 		{"sleep 1000\n", "sleep 1000\r\n"},
 	} {
-		if _, err := io.WriteString(master, l.in); err != nil {
+		if _, err := io.WriteString(person, l.in); err != nil {
 			t.Fatal(err)
 		}
 		expect(l.out)
 	}
 	waitForChild(t, cmd.Process.Pid)
-	if _, err := io.WriteString(master, "\x03"); err != nil { // Ctrl-C ends sleep, not the shell
+	if _, err := io.WriteString(person, "\x03"); err != nil { // Ctrl-C ends sleep, not the shell
 		t.Fatal(err)
 	}
 	expect("/proc # ")
-	if _, err := io.WriteString(master, "exit 4\n"); err != nil {
+	if _, err := io.WriteString(person, "exit 4\n"); err != nil {
 		t.Fatal(err)
 	}
 	err := cmd.Wait()

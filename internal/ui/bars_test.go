@@ -1,41 +1,21 @@
 package ui
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/hull-pods/hull/internal/hulltest"
 )
 
 // terminal is a terminal of 100 columns: what it has been sent is what the function returns, which closes it.
 func terminal(t *testing.T) (*os.File, func() string) {
 	t.Helper()
-	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no terminals here:", err)
-	}
-	t.Cleanup(func() { _ = pty.Close() })
-	fd := int(pty.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 100}); err != nil {
-		t.Fatal(err)
-	}
+	person, tty := hulltest.Terminal(t, 100)
 	read := make(chan string, 1)
 	go func() {
-		all, _ := io.ReadAll(pty) // EIO is its end
+		all, _ := io.ReadAll(person) // EIO is its end
 		read <- string(all)
 	}()
 	return tty, func() string {

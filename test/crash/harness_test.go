@@ -105,33 +105,28 @@ func (h *hull) again(try func() error) error {
 	}
 }
 
-// create makes a Pod. One whose creation was not answered may be there all the same. A namesake that was seen to go may be
-// there once more, on its way out: watches are told before the disk is, and a hulld that dies in between does it again.
+// create makes a Pod. One whose creation was not answered may be there all the same. A namesake may not: what was seen to go is
+// gone, however hulld died since.
 func (h *hull) create(manifest string) {
 	h.t.Helper()
 	var wanted pod
 	if err := json.Unmarshal([]byte(manifest), &wanted); err != nil {
 		h.t.Fatal(err)
 	}
-	for {
-		err := h.again(func() error {
-			return h.API.Do(h.ctx, client.Request{Method: "POST", Path: podsPath, Body: []byte(manifest)}, nil)
-		})
-		if h.cutOff() || err == nil {
-			return
-		}
-		var answer *client.StatusError
-		if !errors.As(err, &answer) || answer.Reason != "AlreadyExists" {
-			h.t.Errorf("create: %v\n%s", err, manifest)
-			return
-		}
-		p := h.await(wanted.Metadata.Name, "what has the name", func(*pod) bool { return true })
-		if p != nil && p.Metadata.DeletionTimestamp == "" {
-			return
-		}
-		if p != nil {
-			h.await(wanted.Metadata.Name, "the end of its namesake", func(p *pod) bool { return p == nil || p.Metadata.DeletionTimestamp == "" })
-		}
+	err := h.again(func() error {
+		return h.API.Do(h.ctx, client.Request{Method: "POST", Path: podsPath, Body: []byte(manifest)}, nil)
+	})
+	if err == nil || h.cutOff() {
+		return
+	}
+	var answer *client.StatusError
+	if !errors.As(err, &answer) || answer.Reason != "AlreadyExists" {
+		h.t.Errorf("create: %v\n%s", err, manifest)
+		return
+	}
+	p := h.await(wanted.Metadata.Name, "what has the name", func(*pod) bool { return true })
+	if p == nil || p.Metadata.DeletionTimestamp != "" {
+		h.t.Errorf("create: %v, and then it goes: what has the name was seen to be gone", err)
 	}
 }
 

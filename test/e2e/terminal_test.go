@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/hulltest/live"
 )
 
@@ -30,25 +31,8 @@ type screen struct {
 // onTerminal starts a command line with a terminal of so many columns as its input and output.
 func onTerminal(t testing.TB, cmd *exec.Cmd, columns uint16) *screen {
 	t.Helper()
-	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pty.Close() })
-	fd := int(pty.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pty, tty := hulltest.Terminal(t, columns)
 	s := &screen{t: t, pty: pty, cmd: cmd}
-	s.resize(columns)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -61,13 +45,6 @@ func onTerminal(t testing.TB, cmd *exec.Cmd, columns uint16) *screen {
 	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() { late.Stop() })
 	return s
-}
-
-func (s *screen) resize(columns uint16) {
-	s.t.Helper()
-	if err := unix.IoctlSetWinsize(int(s.pty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: columns}); err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 func (s *screen) typed(text string) {
@@ -145,7 +122,7 @@ func TestTerminal(t *testing.T) {
 		s := onTerminal(t, h.Command("exec", "-it", "term", "--", "sh", "-c", "tty; read line; echo got $line; exec sleep 1000"), 97)
 		s.until("/dev/pts/0\r\n")
 		hasColumns(t, h, "term", 97)
-		s.resize(61)
+		hulltest.Resize(t, s.pty, 61)
 		hasColumns(t, h, "term", 61)
 		s.typed("hello\r")
 		s.until("got hello\r\n")
