@@ -29,10 +29,13 @@ func (s *Store) Load(ctx context.Context, r io.Reader) ([]Image, error) { return
 // load admits the images of an archive, with these labels on their names.
 func (s *Store) load(ctx context.Context, labels map[string]string, r io.Reader) ([]Image, error) {
 	// Two archives may have files of the same name, which the importer would mix up.
-	s.loading.Lock()
-	defer s.loading.Unlock()
+	unlock, err := s.loading.lock(ctx, loadKey)
+	if err != nil {
+		return nil, fmt.Errorf("load image: wait for another load: %w", err)
+	}
+	defer unlock()
 	var ids []string
-	_, err := s.admit(s.context(ctx), loadKey+rand.Text(), func(ctx context.Context) ([]admission, error) {
+	_, err = s.admit(s.context(ctx), loadKey+rand.Text(), func(ctx context.Context) ([]admission, error) {
 		index, err := s.importArchive(ctx, r)
 		if err != nil {
 			return nil, err

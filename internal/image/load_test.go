@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -104,6 +105,29 @@ func TestLoad(t *testing.T) {
 			}
 			f.wantNothing(t)
 		})
+	}
+}
+
+// TestLoadsTakeTurns: who waits for a load that never ends can give up.
+func TestLoadsTakeTurns(t *testing.T) {
+	f := newFixture(t)
+	hangs, feed := io.Pipe()
+	first := make(chan error, 1)
+	go func() {
+		_, err := f.Load(t.Context(), hangs)
+		first <- err
+	}()
+	if _, err := feed.Write([]byte("x")); err != nil { // it is read: the load has begun
+		t.Fatal(err)
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if _, err := f.Load(ctx, bytes.NewReader(nil)); !errors.Is(err, context.Canceled) {
+		t.Errorf("the second: %v", err)
+	}
+	_ = feed.Close()
+	if err := <-first; !errdefs.IsInvalidArgument(err) {
+		t.Errorf("the first: %v", err)
 	}
 }
 

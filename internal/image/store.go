@@ -25,7 +25,7 @@ type Store struct {
 	registries registry.Config
 	present    catalog
 	changing   sync.Mutex // one changes names, and with them the catalog, at a time
-	loading    sync.Mutex // one archive at a time
+	loading    keyed      // one archive at a time
 	flights    flights
 }
 

@@ -103,6 +103,9 @@ func (v *Volumes) Locations(pod *v1.Pod) []Location {
 	return list
 }
 
+// lostAndFound is what mkfs makes where a file system of its own is mounted for the volumes.
+const lostAndFound = "lost+found"
+
 // List names the Pods that have anything here, by UID.
 func (v *Volumes) List() ([]types.UID, error) {
 	var uids []types.UID
@@ -112,7 +115,9 @@ func (v *Volumes) List() ([]types.UID, error) {
 			return nil, fmt.Errorf("list volumes: %w", err)
 		}
 		for _, e := range entries {
-			uids = append(uids, types.UID(e.Name()))
+			if e.Name() != lostAndFound {
+				uids = append(uids, types.UID(e.Name()))
+			}
 		}
 	}
 	slices.Sort(uids)

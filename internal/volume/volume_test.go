@@ -483,3 +483,15 @@ func TestUsage(t *testing.T) {
 		t.Error("Limited is wrong")
 	}
 }
+
+// TestLostAndFound: where the volumes have a file system of their own, its directory is no Pod's leftover.
+func TestLostAndFound(t *testing.T) {
+	hulltest.NeedRoot(t)
+	v := open(t)
+	if err := os.Mkdir(filepath.Join(v.cfg.Root, lostAndFound), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if uids, err := v.List(); err != nil || len(uids) != 0 {
+		t.Errorf("Pods: %v, %v", uids, err)
+	}
+}
