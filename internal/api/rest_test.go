@@ -39,7 +39,6 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// TestCreateWipes: what only the server says, a client says in vain; a status as well.
 func TestPrivileged(t *testing.T) {
 	h := newHull(t)
 	body := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[` +
@@ -49,6 +48,7 @@ func TestPrivileged(t *testing.T) {
 	}
 }
 
+// TestCreateWipes: what only the server says, a client says in vain; a status as well.
 func TestCreateWipes(t *testing.T) {
 	h := newHull(t)
 	p := want[corev1.Pod](h, 201, "POST", podsPath, `{"apiVersion":"v1","kind":"Pod",

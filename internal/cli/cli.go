@@ -125,26 +125,7 @@ It starts its daemon, hulld, by itself when it does not run.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nSee '%s --help' for usage", err, cmd.CommandPath())
 	})
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		e.NamespaceSet = cmd.Flags().Changed("namespace")
-		if e.Namespace == "" {
-			e.Namespace, e.NamespaceSet = "default", false
-		}
-		if strings.ContainsAny(e.Namespace, "/%") {
-			return fmt.Errorf("invalid namespace %q: it may contain neither '/' nor '%%'", e.Namespace)
-		}
-		for _, dir := range []*string{&e.Root, &e.State} { // keeper and hulld have another working directory
-			abs, err := filepath.Abs(*dir)
-			if err != nil {
-				return err
-			}
-			*dir = abs
-		}
-		if !cmd.Flags().Changed("root") && os.Getenv("HULL_ROOT") == "" {
-			return nil
-		}
-		return e.Agree()
-	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return settle(e, cmd) }
 	root.AddGroup(&cobra.Group{ID: "pods", Title: "Pods:"}, &cobra.Group{ID: "host", Title: "Images and the host:"})
 	wanted := commands
 	if len(args) > 0 {
@@ -160,6 +141,28 @@ It starts its daemon, hulld, by itself when it does not run.`,
 		root.AddCommand(c)
 	}
 	return root
+}
+
+// settle makes of the flags that all commands share what a command works with.
+func settle(e *env.Env, cmd *cobra.Command) error {
+	e.NamespaceSet = cmd.Flags().Changed("namespace")
+	if e.Namespace == "" {
+		e.Namespace, e.NamespaceSet = "default", false
+	}
+	if strings.ContainsAny(e.Namespace, "/%") {
+		return fmt.Errorf("invalid namespace %q: it may contain neither '/' nor '%%'", e.Namespace)
+	}
+	for _, dir := range []*string{&e.Root, &e.State} { // keeper and hulld have another working directory
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return err
+		}
+		*dir = abs
+	}
+	if !cmd.Flags().Changed("root") && os.Getenv("HULL_ROOT") == "" {
+		return nil
+	}
+	return e.Agree()
 }
 
 func envOr(name, fallback string) string {

@@ -79,8 +79,8 @@ func (h *hull) began(pod string) {
 	}
 }
 
-// TestInfraKilled: the sandbox is over, and its containers are stopped, with their grace period. The Pod begins again with its init containers, in a
-// new sandbox, unless it is never to be restarted.
+// TestInfraKilled: the sandbox is over, and its containers are stopped, with their grace period. The Pod begins again with its
+// init containers, in a new sandbox, unless it is never to be restarted.
 func TestInfraKilled(t *testing.T) {
 	h := start(t)
 	descriptors := h.KeeperDescriptors()

@@ -237,7 +237,8 @@ func (w *walker) come(failpoint, host string) (deleting bool) {
 	return true
 }
 
-// watchLog cancels with errFired when hulld's log says that the failpoint has fired. What it returns is done when nothing can be said any more.
+// watchLog cancels with errFired when hulld's log says that the failpoint has fired. What it returns is done when nothing can be
+// said any more.
 func (w *walker) watchLog(ctx context.Context, said func() bool, cancel context.CancelCauseFunc) *sync.WaitGroup {
 	t, path := w.t, filepath.Join(w.State, "hulld.log")
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)

@@ -255,7 +255,7 @@ func TestImagePullBackoff(t *testing.T) {
 		{name: "which is told once", pod: pod, seen: seen("ImagePullBackOff", backoff), at: 2, wake: 10},
 		{name: "and over", pod: pod, seen: seen("ImagePullBackOff", backoff), at: 10, want: "start a attempt=0"},
 	})
-	if got := PullBackoffMessage("img", Waiting{Reason: "ErrImagePull", Message: "no such host"}); got != backoff {
+	if got := pullBackoffMessage("img", Waiting{Reason: "ErrImagePull", Message: "no such host"}); got != backoff {
 		t.Errorf("message %q", got)
 	}
 	var delays []time.Duration

@@ -95,7 +95,7 @@ func (p starts) failedLately(c *v1.Container) bool {
 		p.wakeAt(shown)
 		return true
 	}
-	p.wait(Action{Kind: Wait, Name: c.Name, Reason: ImagePullBackOff, Message: PullBackoffMessage(c.Image, w)})
+	p.wait(Action{Kind: Wait, Name: c.Name, Reason: ImagePullBackOff, Message: pullBackoffMessage(c.Image, w)})
 	return true
 }
 
@@ -107,7 +107,7 @@ func (p starts) wait(a Action) {
 	p.add(a)
 }
 
-// PullBackoffMessage is what a container says that waits for the next pull of its image; w is the failure of the last.
-func PullBackoffMessage(image string, w Waiting) string {
+// pullBackoffMessage is what a container says that waits for the next pull of its image; w is the failure of the last.
+func pullBackoffMessage(image string, w Waiting) string {
 	return fmt.Sprintf("Back-off pulling image %q: %s: %s", image, w.Reason, w.Message)
 }

@@ -106,7 +106,7 @@ func addresses(s *v1.PodStatus, pod *v1.Pod, seen *plan.Seen, hostIPs []string) 
 	case pod.Spec.HostNetwork:
 		ips = hostIPs
 	case active != nil:
-		ips = FamilyOrder(active.IPs)
+		ips = familyOrder(active.IPs)
 	case len(seen.Sandboxes) > 0 || plan.Over(pod, seen):
 		for _, ip := range pod.Status.PodIPs {
 			ips = append(ips, ip.IP)
@@ -120,8 +120,8 @@ func addresses(s *v1.PodStatus, pod *v1.Pod, seen *plan.Seen, hostIPs []string) 
 	}
 }
 
-// FamilyOrder is the first IPv4 address, then the first IPv6 address.
-func FamilyOrder(ips []string) []string {
+// familyOrder is the first IPv4 address, then the first IPv6 address.
+func familyOrder(ips []string) []string {
 	var v4, v6 string
 	for _, s := range ips {
 		ip, err := netip.ParseAddr(s)
