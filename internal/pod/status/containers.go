@@ -124,7 +124,7 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 	case plan.Exited:
 		st.State.Terminated = &v1.ContainerStateTerminated{
 			ExitCode: int32(r.ExitCode), Reason: r.Reason, Message: r.Message,
-			StartedAt: metav1.NewTime(r.StartedAt), FinishedAt: metav1.NewTime(r.FinishedAt), ContainerID: st.ContainerID,
+			StartedAt: began(r), FinishedAt: metav1.NewTime(r.FinishedAt), ContainerID: st.ContainerID,
 		}
 	case plan.Unknown:
 		lost(&st, old)
@@ -132,6 +132,14 @@ func fromRecord(r *plan.Container, old *v1.ContainerStatus) v1.ContainerStatus {
 		st.State.Waiting = &v1.ContainerStateWaiting{}
 	}
 	return st
+}
+
+// began is when a container started that has ended. One that never did has started at the beginning of time, as the kubelet tells it.
+func began(r *plan.Container) metav1.Time {
+	if r.StartedAt.IsZero() {
+		return metav1.Unix(0, 0)
+	}
+	return metav1.NewTime(r.StartedAt)
 }
 
 // foundLost is how a container ended that was found lost before: that is told once, and has counted the restart to come.

@@ -300,15 +300,15 @@ func TestLostContainers(t *testing.T) {
 
 func TestStartErrors(t *testing.T) {
 	failed := ctr("a", 0, plan.Exited, 128)
-	failed.Reason, failed.Message = "StartError", `exec: "nosuch": executable file not found in $PATH`
+	failed.Reason, failed.Message, failed.StartedAt = "StartError", `exec: "nosuch": executable file not found in $PATH`, time.Time{}
 	waiting := map[string]plan.Waiting{"a": {Reason: "RunContainerError", Message: failed.Message}}
 	always := Of(podOf("a", v1.RestartPolicyAlways), &plan.Seen{Sandboxes: sandbox(), Containers: []plan.Container{failed}, Waiting: waiting}, nil, t0)
 	if c := always.ContainerStatuses[0]; state(c.State) != "Waiting(RunContainerError)" || state(c.LastTerminationState) != "Terminated(StartError 128)" || c.State.Waiting.Message != failed.Message {
 		t.Errorf("always: %s", summary(always))
 	}
 	never := Of(podOf("a", v1.RestartPolicyNever), &plan.Seen{Sandboxes: sandbox(), Containers: []plan.Container{failed}, Waiting: waiting}, nil, t0)
-	if c := never.ContainerStatuses[0]; state(c.State) != "Terminated(StartError 128)" || never.Phase != v1.PodFailed {
-		t.Errorf("never: %s", summary(never))
+	if c := never.ContainerStatuses[0]; state(c.State) != "Terminated(StartError 128)" || never.Phase != v1.PodFailed || c.State.Terminated.StartedAt.Unix() != 0 {
+		t.Errorf("never: %s, started %v", summary(never), c.State.Terminated.StartedAt)
 	}
 }
 
