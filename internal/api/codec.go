@@ -20,6 +20,7 @@ import (
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hull-pods/hull/internal/api/patch"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -52,7 +53,7 @@ func mediaTypeOf(r *http.Request) (string, error) {
 		return typeJSON, nil
 	}
 	mt, _, err := mime.ParseMediaType(header)
-	if err != nil || (mt != typeJSON && mt != typeYAML) {
+	if err != nil || (mt != typeJSON && mt != typeYAML && mt != string(patch.Manifest)) {
 		return "", unsupportedMediaType(typeJSON, typeYAML)
 	}
 	return mt, nil

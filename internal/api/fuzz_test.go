@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/hull-pods/hull/internal/api/patch"
 	"github.com/hull-pods/hull/internal/api/strategy"
 )
 
@@ -74,12 +75,15 @@ func FuzzPatch(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	kinds := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType}
+	kinds := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, patch.Manifest}
 	f.Add([]byte(`[{"op":"copy","from":"/spec","path":"/spec/x"}]`), 0)
 	f.Add([]byte(`{"spec":{"containers":null}}`), 1)
 	f.Add([]byte(`{"spec":{"containers":[{"name":"a","$patch":"delete"}],"$retainKeys":["x"]}}`), 2)
-	f.Fuzz(func(_ *testing.T, patch []byte, kind int) {
-		after, err := applyPatch(kinds[uint(kind)%3], before, patch, pods.New())
+	f.Add([]byte(""), 3)
+	f.Add([]byte(`{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"b","$patch":"delete"}]}}`), 3)
+	f.Fuzz(func(_ *testing.T, data []byte, kind int) {
+		pod.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: string(data[:len(data)/2])}
+		after, err := patch.Apply(kinds[uint(kind)%4], pod, before, data, maxBody)
 		if err != nil {
 			return
 		}

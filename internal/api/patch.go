@@ -2,31 +2,27 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 	"mime"
 	"net/http"
 	"slices"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
+	"github.com/hull-pods/hull/internal/api/patch"
 	"github.com/hull-pods/hull/internal/store"
 )
 
-// maxOperations is how many steps a JSON patch may have, as in Kubernetes.
-const maxOperations = 10000
-
-// patch changes a part of an object: a JSON patch, a merge patch or a strategic merge patch.
+// patch changes a part of an object: a JSON patch, a merge patch, a strategic merge patch, or a manifest that is applied.
 func (s objects) patch(by updater) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		kind := types.PatchType(mediaType)
-		if err != nil || (kind != types.JSONPatchType && kind != types.MergePatchType && kind != types.StrategicMergePatchType) {
+		known := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, patch.Manifest}
+		if err != nil || !slices.Contains(known, kind) {
 			return unsupportedMediaType(string(types.JSONPatchType), string(types.MergePatchType), string(types.StrategicMergePatchType))
 		}
 		var o metav1.PatchOptions
@@ -45,7 +41,13 @@ func (s objects) patch(by updater) handlerFunc {
 			if err != nil {
 				return nil, nil, err
 			}
-			after, err := applyPatch(kind, before, data, s.st.New())
+			if kind == patch.Manifest {
+				// It is read as its author wrote it, so that a mistake is not lost in the merge.
+				if _, err := s.decoders.decode(data, typeYAML, o.FieldValidation, s.st.Kind, s.st.New()); err != nil {
+					return nil, nil, err
+				}
+			}
+			after, err := patch.Apply(kind, current, before, data, maxBody)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -61,57 +63,4 @@ func (s objects) patch(by updater) handlerFunc {
 			return next, append(warnings, more...), err
 		})
 	}
-}
-
-// applyPatch is the text of the object after the patch. like is a value of the object's type, whose tags say how lists merge.
-func applyPatch(kind types.PatchType, before, patch []byte, like store.Object) ([]byte, error) {
-	switch kind {
-	case types.JSONPatchType:
-		p, err := jsonpatch.DecodePatch(patch)
-		if err != nil {
-			return nil, badRequest(fmt.Sprintf("error decoding patch: %v", err))
-		}
-		if len(p) > maxOperations {
-			return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxOperations, len(p)))
-		}
-		return applySteps(p, before)
-	case types.MergePatchType:
-		var object map[string]any
-		if err := json.Unmarshal(patch, &object); err != nil {
-			return nil, badRequest(fmt.Sprintf("error decoding patch: %v", err))
-		}
-		after, err := jsonpatch.MergePatch(before, patch)
-		if err != nil {
-			return nil, badRequest(err.Error())
-		}
-		return after, nil
-	default:
-		after, err := strategicpatch.StrategicMergePatch(before, patch, like)
-		if err != nil {
-			return nil, badRequest(err.Error())
-		}
-		return after, nil
-	}
-}
-
-// applySteps applies a JSON patch. Each step is measured: copying can double a document with every one.
-func applySteps(p jsonpatch.Patch, doc []byte) ([]byte, error) {
-	copies := slices.ContainsFunc(p, func(op jsonpatch.Operation) bool { return op.Kind() == "copy" })
-	steps := []jsonpatch.Patch{p}
-	if copies {
-		steps = nil
-		for i := range p {
-			steps = append(steps, p[i:i+1])
-		}
-	}
-	for _, step := range steps {
-		var err error
-		if doc, err = step.Apply(doc); err != nil {
-			return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
-		}
-		if len(doc) > maxBody {
-			return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxBody))
-		}
-	}
-	return doc, nil
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
+	"github.com/hull-pods/hull/internal/api/patch"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -122,11 +123,15 @@ func (s objects) body(r *http.Request, fieldValidation string) (store.Object, []
 		return nil, nil, err
 	}
 	obj := s.st.New()
-	warnings, err := s.decoders.decode(data, mediaType, fieldValidation, s.st.Kind, obj)
+	if mediaType != string(patch.Manifest) {
+		warnings, err := s.decoders.decode(data, mediaType, fieldValidation, s.st.Kind, obj)
+		return obj, warnings, err
+	}
+	warnings, err := s.decoders.decode(data, typeYAML, fieldValidation, s.st.Kind, obj)
 	if err != nil {
 		return nil, nil, err
 	}
-	return obj, warnings, nil
+	return obj, warnings, patch.Annotate(obj, data, r.PathValue("namespace"))
 }
 
 // updater is one of a strategy's two updates.

@@ -10,7 +10,6 @@ import (
 	"reflect"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/cli/manifest"
@@ -18,7 +17,10 @@ import (
 	"github.com/hull-pods/hull/internal/client"
 )
 
-const manager = "hull"
+const (
+	manager  = "hull"
+	applying = "application/vnd.hull.apply+yaml" // the server remembers the manifest, and merges it with the one before
+)
 
 // Command is hull apply.
 func Command(e *env.Env) *cobra.Command {
@@ -89,7 +91,7 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 	}
 	base := pod.All(namespace)
 	var made pod.Head
-	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.Data, Type: "application/yaml"}, &made)
+	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.Data, Type: applying}, &made)
 	if err == nil {
 		return result(made, "created"), nil
 	}
@@ -107,14 +109,8 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 }
 
 func patch(ctx context.Context, c *client.Client, m manifest.Manifest, base string, query url.Values, old json.RawMessage) (Applied, error) {
-	body, err := yaml.YAMLToJSON(m.Data)
-	if err != nil {
-		return Applied{}, fmt.Errorf("error parsing %s: %w", m.Source, err)
-	}
 	var now json.RawMessage
-	err = c.Do(ctx, client.Request{
-		Method: "PATCH", Path: base + "/" + m.Name, Query: query, Body: json.RawMessage(body), Type: "application/strategic-merge-patch+json",
-	}, &now)
+	err := c.Do(ctx, client.Request{Method: "PATCH", Path: base + "/" + m.Name, Query: query, Body: m.Data, Type: applying}, &now)
 	if err != nil {
 		return Applied{}, client.Explain("patching", m.Source, err)
 	}
