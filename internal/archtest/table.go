@@ -61,7 +61,7 @@ var table = map[string][]string{
 	"store":        {},
 	"runtime": {
 		"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux", "runtime/record", "runtime/spec", "runtime/rootfs",
-		"runtime/namefiles", "runtime/process", "runtime/streams", "runtime/leftover", "runtime/outbox", "runtime/fate", "runtime/grip", "runtime/shm", "runtime/stopwatch", "runtime/stdio", "runtime/exits",
+		"runtime/namefiles", "runtime/process", "runtime/streams", "runtime/leftover", "runtime/outbox", "runtime/fate", "runtime/grip", "runtime/shm", "runtime/stopwatch", "runtime/stdio", "runtime/exits", "runtime/making",
 	},
 	"runtime/record":    {"network", "oci", "starter", "runtime/process"},
 	"runtime/spec":      {"oci", "image", "cgroup", "runtime/record", "runtime/process", "runtime/namefiles"},
@@ -73,6 +73,7 @@ var table = map[string][]string{
 	"runtime/grip":      {"linux", "logs", "runtime/streams", "runtime/record"},
 	"runtime/shm":       {"linux"},
 	"runtime/stopwatch": {},
+	"runtime/making":    {},
 	"runtime/exits":     {"keeper"},
 	"runtime/stdio":     {"logs", "runtime/record", "runtime/streams"},
 	"runtime/process":   {"image", "linux"},

@@ -33,12 +33,3 @@ func (p *Pending) Join() ([]*os.File, error) {
 	}
 	return g.Join()
 }
-
-// JoinInfra is that of the cgroup, once it is there.
-func (p *Pending) JoinInfra() ([]*os.File, error) {
-	g, err := p.made()
-	if err != nil {
-		return nil, err
-	}
-	return g.JoinInfra()
-}

@@ -28,6 +28,7 @@ type result struct {
 	flight  *flight
 	err     error
 	sandbox *runtime.SandboxStatus // RunSandbox
+	ahead   map[string]*created    // RunSandbox: of containers, by name
 	failed  *startFailure          // Start
 	full    string                 // Measure: which volume is too large
 }
@@ -37,9 +38,10 @@ type job struct {
 	p       *Pods
 	pod     *v1.Pod
 	orphan  bool
-	sandbox string // the active one
-	fresh   bool   // Start: there is no record of the container
-	record  record // RemoveContainer
+	sandbox string   // the active one
+	fresh   bool     // Start: there is no record of the container; RunSandbox: of any
+	created *created // Start: what was made ahead
+	record  record   // RemoveContainer
 	after   <-chan struct{}
 	flight  *flight
 }
@@ -60,7 +62,10 @@ func (w *worker) set(ctx context.Context, a plan.Action) {
 		w.killing(a, key)
 	case plan.RemoveContainer:
 		j.record = w.records[a.ID]
+	case plan.RunSandbox:
+		j.fresh = len(w.seen.Containers) == 0
 	case plan.Start:
+		j.created = w.takeAhead(a.Name)
 		f.tried = make(chan struct{})
 		if before := w.flights[plan.StartKey(a.After)]; a.After != "" && before != nil {
 			j.after = before.tried
@@ -71,10 +76,10 @@ func (w *worker) set(ctx context.Context, a plan.Action) {
 		defer cancel()
 		r := j.carryOut(ctx)
 		r.flight = f
-		if f.tried != nil {
-			close(f.tried)
-		}
 		w.inbox.result(r)
+		if f.tried != nil {
+			close(f.tried) // last, as Go goes on with whom it woke last: who waits for this has more to do than the worker
+		}
 	})
 }
 
@@ -117,7 +122,7 @@ func (w *worker) landed(r result) {
 	delete(w.seen.Doing, key)
 	delete(w.seen.Retry, key)
 	if r.sandbox != nil {
-		w.sandboxes = append(w.sandboxes, r.sandbox.ID)
+		w.sandboxes, w.ahead = append(w.sandboxes, r.sandbox.ID), r.ahead
 	}
 	if f.Kind == plan.Start {
 		w.started(f, r.failed)
@@ -215,7 +220,7 @@ func (j *job) carryOut(ctx context.Context) (r result) {
 	case plan.Measure:
 		r.full, r.err = p.cfg.Volumes.Exceeded(ctx, j.pod)
 	case plan.RunSandbox:
-		r.sandbox, r.err = j.runSandbox(ctx)
+		r.sandbox, r.ahead, r.err = j.runSandbox(ctx)
 	case plan.StopSandbox:
 		r.err = p.cfg.Sandboxes.StopSandbox(whole, a.ID)
 	case plan.RemoveSandbox:
@@ -245,22 +250,29 @@ func (j *job) makeLogDirs() {
 	}
 }
 
-func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, error) {
+func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, map[string]*created, error) {
 	cfg, err := spec.Sandbox(j.pod, j.flight.Attempt, &j.p.cfg.Options)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	release, err := j.p.slots.take(ctx, beginning)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer release()
 	var aside sync.WaitGroup
 	defer aside.Wait()
 	aside.Go(j.makeLogDirs)
-	s, err := j.p.cfg.Sandboxes.RunSandbox(context.WithoutCancel(ctx), cfg)
+	whole := context.WithoutCancel(ctx)
+	made := &ahead{j: j, made: map[string]*created{}}
+	s, err := j.p.cfg.Sandboxes.RunSandbox(whole, cfg, func(id string) {
+		if j.fresh {
+			made.begin(whole, id)
+		}
+	})
+	containers := made.wait()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	j.p.own(s.ID, j.pod.UID)
 	for _, warning := range s.Warnings {
@@ -271,7 +283,7 @@ func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, error) {
 		}
 		j.event(v1.EventTypeWarning, warning.Reason, warning.Message)
 	}
-	return &s, nil
+	return &s, containers, nil
 }
 
 // removeContainer removes a dead container's record, with its log and its termination file.

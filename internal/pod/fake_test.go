@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -47,6 +48,7 @@ type fakeRuntime struct {
 	containers map[string]*fakeContainer
 	behave     map[string]behaviour // by container name
 	sandboxErr error
+	sandboxing time.Duration     // how long one is made
 	warnings   []runtime.Warning // of a sandbox
 	events     chan runtime.Event
 	calls      []string // what was done, with the second at which it was
@@ -82,7 +84,7 @@ func (f *fakeRuntime) done(words ...string) string {
 
 func (f *fakeRuntime) id(prefix string) string { f.ids++; return fmt.Sprintf("%s-%d", prefix, f.ids) }
 
-func (f *fakeRuntime) RunSandbox(_ context.Context, cfg runtime.SandboxConfig) (runtime.SandboxStatus, error) {
+func (f *fakeRuntime) RunSandbox(_ context.Context, cfg runtime.SandboxConfig, meanwhile func(string)) (runtime.SandboxStatus, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.call("sandbox %d", cfg.Attempt)
@@ -91,6 +93,10 @@ func (f *fakeRuntime) RunSandbox(_ context.Context, cfg runtime.SandboxConfig) (
 	}
 	s := &runtime.SandboxStatus{ID: f.id("s"), Config: cfg, State: runtime.SandboxReady, CreatedAt: time.Now(), IPs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, Warnings: f.warnings}
 	f.sandboxes[s.ID] = s
+	meanwhile(s.ID)
+	f.mu.Unlock()
+	time.Sleep(f.sandboxing)
+	f.mu.Lock()
 	return *s, nil
 }
 
@@ -114,6 +120,7 @@ func (f *fakeRuntime) RemoveSandbox(_ context.Context, id string) error {
 	defer f.mu.Unlock()
 	f.call("remove sandbox")
 	delete(f.sandboxes, id)
+	maps.DeleteFunc(f.containers, func(_ string, c *fakeContainer) bool { return c.SandboxID == id })
 	return nil
 }
 

@@ -31,7 +31,9 @@ func (w *worker) look(ctx context.Context) {
 		}
 		sandboxes = append(sandboxes, w.sandbox(&s))
 		for _, c := range w.p.cfg.Containers.Containers(id) {
-			containers = append(containers, w.container(ctx, &c))
+			if !w.hidden(&c) {
+				containers = append(containers, w.container(ctx, &c))
+			}
 		}
 		return false
 	})

@@ -40,7 +40,7 @@ import (
 
 // Sandboxes is what a worker needs of the runtime's sandboxes.
 type Sandboxes interface {
-	RunSandbox(ctx context.Context, cfg runtime.SandboxConfig) (runtime.SandboxStatus, error)
+	RunSandbox(ctx context.Context, cfg runtime.SandboxConfig, meanwhile func(id string)) (runtime.SandboxStatus, error)
 	StopSandbox(ctx context.Context, id string) error
 	RemoveSandbox(ctx context.Context, id string) error
 	Sandbox(id string) (runtime.SandboxStatus, error)

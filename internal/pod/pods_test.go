@@ -360,6 +360,47 @@ func TestDeletedWhilePulling(t *testing.T) {
 	})
 }
 
+// TestCreatedAhead: what a Pod begins with is created while its sandbox is made. What comes of that is told with the start.
+func TestCreatedAhead(t *testing.T) {
+	for name, calls := range map[string][]string{
+		"good":            {"0: sandbox 0\n0: create a 0", "3: start a 0", ""},
+		"no space left":   {"0: sandbox 0\n0: create a 0", "", "13: create a 0\n13: start a 0"},
+		"no sandbox":      {"0: sandbox 0", "", "10: sandbox 0\n10: create a 0\n13: start a 0"},
+		"always pulled":   {"0: sandbox 0", "3: create a 0\n3: start a 0", ""},
+		"no slot to hand": {"0: sandbox 0", "3: create a 0\n3: start a 0", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.rt.sandboxing = 3 * time.Second
+				pod := podOf("a", v1.RestartPolicyAlways)
+				switch name {
+				case "no space left":
+					b.behaves("a", behaviour{createErr: errors.New(name)})
+				case "no sandbox":
+					b.rt.sandboxErr = errors.New(name)
+				case "always pulled":
+					pod.Spec.Containers[0].ImagePullPolicy = v1.PullAlways
+					b.images.remote["img"] = image.Image{}
+				case "no slot to hand":
+					b.pods.slots.free = 1
+				}
+				b.create(pod)
+				b.pass(2)
+				b.did(calls[0], "sandbox", "create", "start")
+				b.pass(2)
+				b.did(calls[1], "sandbox", "create", "start")
+				b.behaves("a", behaviour{})
+				b.rt.mu.Lock()
+				b.rt.sandboxErr = nil
+				b.rt.mu.Unlock()
+				b.pass(13)
+				b.did(calls[2], "sandbox", "create", "start")
+				b.want("Running a=Running")
+			})
+		})
+	}
+}
+
 func TestDeletedBeforeTheStart(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.behaves("a", behaviour{creating: 5 * time.Second})
@@ -393,9 +434,11 @@ func TestDeletedWhileItIsBorn(t *testing.T) {
 // TestDiesBeforeItsTurn: what waits for those before it, and dies, is not waited for.
 func TestDiesBeforeItsTurn(t *testing.T) {
 	inBubble(t, func(b *bench) {
-		b.behaves("a", behaviour{creating: 100 * time.Second})
+		b.images.remote["img"], b.images.pulling = image.Image{}, 100*time.Second
 		b.behaves("b", behaviour{dies: time.Second})
-		b.create(podOf("a b", v1.RestartPolicyNever))
+		pod := podOf("a b", v1.RestartPolicyNever)
+		pod.Spec.Containers[0].ImagePullPolicy = v1.PullAlways
+		b.create(pod)
 		b.pass(5)
 		b.want("Pending a=ContainerCreating b=StartError(128)")
 		b.pass(100)

@@ -50,6 +50,17 @@ func (s *slots) take(ctx context.Context, at stage) (release func(), err error) 
 	}
 }
 
+// spare is a slot for what nobody waits for yet: there is one only when nobody waits for one.
+func (s *slots) spare() (release func(), free bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.free == 0 {
+		return nil, false
+	}
+	s.free--
+	return s.give, true
+}
+
 // give passes a slot on to who has waited longest, of those who are nearest to their end.
 func (s *slots) give() {
 	s.mu.Lock()

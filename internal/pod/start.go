@@ -50,7 +50,11 @@ func (j *job) start(ctx context.Context) *startFailure {
 	if failed != nil {
 		return j.failed(ctx, failed)
 	}
-	id, failed := j.create(ctx, c, img)
+	made := j.created
+	if made == nil {
+		made = j.create(ctx, c, img)
+	}
+	id, failed := made.id, made.failed
 	if failed != nil {
 		return j.failed(ctx, failed)
 	}
@@ -156,8 +160,32 @@ func (j *job) pull(ctx context.Context, c *v1.Container) (image.Image, *startFai
 	return img, nil
 }
 
-// create makes the container, with everything that it mounts.
-func (j *job) create(ctx context.Context, c *v1.Container, img image.Image) (id string, failed *startFailure) {
+// create makes the container.
+func (j *job) create(ctx context.Context, c *v1.Container, img image.Image) *created {
+	cfg, failed := j.config(c, img)
+	if failed != nil {
+		return &created{failed: failed}
+	}
+	release, err := j.p.slots.take(ctx, creating)
+	if err != nil {
+		closeMounts(cfg.Mounts)
+		return &created{failed: &startFailure{}}
+	}
+	defer release()
+	return j.createFrom(ctx, cfg)
+}
+
+// createFrom makes it in a sandbox that there is, or will be.
+func (j *job) createFrom(ctx context.Context, cfg runtime.ContainerConfig) *created {
+	st, err := j.p.cfg.Containers.CreateContainer(context.WithoutCancel(ctx), j.sandbox, cfg) // takes the mounts' files
+	if err != nil {
+		return &created{failed: fail(plan.CreateError, err)}
+	}
+	return &created{id: st.ID}
+}
+
+// config is what the container is made of, with everything that it mounts.
+func (j *job) config(c *v1.Container, img image.Image) (runtime.ContainerConfig, *startFailure) {
 	run := spec.Run{Attempt: j.flight.Attempt, Backoff: j.flight.Backoff, Image: img}
 	dir := j.p.cfg.Options.LogDirectory(j.pod)
 	if j.fresh {
@@ -165,7 +193,7 @@ func (j *job) create(ctx context.Context, c *v1.Container, img image.Image) (id 
 	}
 	mounts, termination, err := j.mounts(c)
 	if err != nil {
-		return "", fail(plan.CreateConfigError, err)
+		return runtime.ContainerConfig{}, fail(plan.CreateConfigError, err)
 	}
 	run.Mounts, run.Termination = mounts, termination
 	cfg, err := spec.Container(j.pod, c, run, &j.p.cfg.Options)
@@ -176,19 +204,9 @@ func (j *job) create(ctx context.Context, c *v1.Container, img image.Image) (id 
 	}
 	if err != nil {
 		closeMounts(mounts)
-		return "", fail(plan.CreateConfigError, err)
+		return runtime.ContainerConfig{}, fail(plan.CreateConfigError, err)
 	}
-	release, err := j.p.slots.take(ctx, creating)
-	if err != nil {
-		closeMounts(mounts)
-		return "", &startFailure{}
-	}
-	defer release()
-	st, err := j.p.cfg.Containers.CreateContainer(context.WithoutCancel(ctx), j.sandbox, cfg) // takes the mounts' files
-	if err != nil {
-		return "", fail(plan.CreateError, err)
-	}
-	return st.ID, nil
+	return cfg, nil
 }
 
 // mounts opens what the container mounts: its volumes, and the file for its termination message.

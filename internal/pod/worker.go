@@ -28,11 +28,12 @@ type worker struct {
 	published v1.PodStatus // what the store says
 	version   uint64       // of the object that was seen last
 	seen      plan.Seen
-	sandboxes []string          // IDs that the runtime knows
-	stopped   map[string]bool   // sandboxes that StopSandbox is done with
-	messages  map[string]string // last words of containers, by ID
-	records   map[string]record // what goes with a container's removal, by ID
-	noted     map[string]bool   // events that were told, by Action.Key
+	sandboxes []string            // IDs that the runtime knows
+	ahead     map[string]*created // containers that were made with the sandbox, by name, and wait for their start
+	stopped   map[string]bool     // sandboxes that StopSandbox is done with
+	messages  map[string]string   // last words of containers, by ID
+	records   map[string]record   // what goes with a container's removal, by ID
+	noted     map[string]bool     // events that were told, by Action.Key
 	flights   map[string]*flight
 	volumes   int           // failures in a row to make the volumes
 	finished  bool          // everything is removed, and the object is told to go

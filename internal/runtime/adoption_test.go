@@ -11,6 +11,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/runtime/fate"
+	"github.com/hull-pods/hull/internal/runtime/making"
 	"github.com/hull-pods/hull/internal/runtime/record"
 )
 
@@ -46,7 +47,7 @@ func TestNoDescriptorIsNoEnd(t *testing.T) {
 	}
 	old, err := w.all.sandbox(st.ID)
 	must(t, err)
-	s := w.newSandbox(st.ID, old.rec)
+	s := w.newSandbox(st.ID, old.rec, making.Done())
 	c := w.newContainer(id, s, record.Container{Version: record.Version, Phase: record.Ready, Status: before})
 	for name, adopt := range map[string]func() error{
 		"container": func() error { return (&containerAdoption{c: c, r: w.Runtime, kept: kept[c.key()]}).run(t.Context()) },

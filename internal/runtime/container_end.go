@@ -126,19 +126,10 @@ func (c *container) kill(ctx context.Context) error {
 // stopSignal is the container's, the image's, or SIGTERM. An image that has been removed in spite of us says nothing, and one
 // that names what is no signal does not keep its container from being stopped.
 func stopSignal(ctx context.Context, c *container) unix.Signal {
-	name := c.config().StopSignal
-	if name == "" {
-		if img, err := c.r.cfg.Images.Get(ctx, c.config().ImageID); err == nil {
-			name = img.Config.StopSignal
-		}
-	}
-	if name == "" {
-		return unix.SIGTERM
-	}
-	sig, err := process.ParseSignal(name)
+	img, _ := c.r.cfg.Images.Get(ctx, c.config().ImageID)
+	sig, err := process.StopSignal(c.config().StopSignal, img.Config.StopSignal)
 	if err != nil {
 		c.r.log.Warn("a container is stopped with SIGTERM", "container", c.id, "err", fmt.Errorf("stop signal: %w", err))
-		return unix.SIGTERM
 	}
 	return sig
 }

@@ -22,14 +22,19 @@ var (
 
 // CreateContainer prepares a container: its cgroup and its writable layer exist, its layers are held, its spec is made. Everything
 // that a manifest or an image can have wrong, short of the command, is an error here. On an error nothing of it is left;
-// the files of cfg.Mounts are the runtime's from the call on, whatever the outcome.
+// the sandbox may be one that is being made; the files of cfg.Mounts are the runtime's from the call on, whatever the outcome.
 func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg ContainerConfig) (ContainerStatus, error) {
 	ready := &prepared{sources: cfg.TakeFiles()}
 	s, err := r.all.sandbox(sandboxID)
+	leave := func() {}
+	if err == nil {
+		leave, err = s.making.Enter()
+	}
 	if err != nil {
 		ready.close()
 		return ContainerStatus{}, fmt.Errorf("create container %q: %w", cfg.Name, err)
 	}
+	defer leave()
 	c := r.newContainer(record.NewID(), s, record.Container{Version: record.Version, Phase: record.Making})
 	c.rec.Status = ContainerStatus{ID: c.id, SandboxID: s.id, Config: cfg, State: ContainerCreated, CreatedAt: time.Now()}
 	c.rec.Status.LogPath, c.rec.Status.Cgroup = c.logPath(), c.cgroup()

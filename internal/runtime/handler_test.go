@@ -17,6 +17,7 @@ import (
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/exits"
+	"github.com/hull-pods/hull/internal/runtime/making"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/starter"
 )
@@ -39,7 +40,7 @@ func without(t *testing.T, state ContainerState) (*Runtime, *container) {
 		cfg: Config{Instance: hulltest.Instance(t), Cgroups: tree, Images: images, Starters: map[string]starter.Starter{}, Log: log},
 		log: log, dirs: record.Dirs{Root: dir, State: dir}, all: newRegistry(exits.New(nil, log)),
 	}
-	s := r.newSandbox(record.NewID(), record.Sandbox{Phase: record.Ready})
+	s := r.newSandbox(record.NewID(), record.Sandbox{Phase: record.Ready}, making.Done())
 	s.rec.Status.Config = SandboxConfig{Namespace: "ns", Name: "pod", CgroupParent: "podgone", Handler: "gone"}
 	r.all.addSandbox(s)
 	c := r.newContainer(record.NewID(), s, record.Container{Phase: record.Ready, Status: ContainerStatus{State: state}})

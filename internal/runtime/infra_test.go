@@ -7,6 +7,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/linux"
+	"github.com/hull-pods/hull/internal/runtime/making"
 	"github.com/hull-pods/hull/internal/runtime/record"
 )
 
@@ -39,7 +40,7 @@ func TestEndBeforeHold(t *testing.T) {
 // be ready.
 func TestSandboxThatEndsAsItBecomesReady(t *testing.T) {
 	r := &Runtime{dirs: record.Dirs{Root: t.TempDir(), State: t.TempDir()}}
-	s := r.newSandbox(record.NewID(), record.Sandbox{Version: record.Version, Phase: record.Making})
+	s := r.newSandbox(record.NewID(), record.Sandbox{Version: record.Version, Phase: record.Making}, making.Begun())
 	if err := os.MkdirAll(r.dirs.Sandbox(s.id), 0o700); err != nil {
 		t.Fatal(err)
 	}

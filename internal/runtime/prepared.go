@@ -60,6 +60,9 @@ func (p *prepared) open(ctx context.Context, c *container) error {
 	if err != nil {
 		return err
 	}
+	if err := c.in.making.Await(); err != nil {
+		return err
+	}
 	if p.spec, err = c.makeSpec(&img.Config, who); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/keeper"
 	"github.com/hull-pods/hull/internal/runtime/fate"
+	"github.com/hull-pods/hull/internal/runtime/making"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/streams"
 )
@@ -83,7 +84,7 @@ func (v *recovery) loadSandboxes(ctx context.Context) error {
 			}
 			return err
 		}
-		s := r.newSandbox(id, rec)
+		s := r.newSandbox(id, rec, making.Done())
 		r.all.addSandbox(s)
 		if err := (&sandboxAdoption{s: s, r: r, kept: v.kept[s.key()]}).run(ctx); err != nil {
 			return fmt.Errorf("adopt %s: %w", s, err)

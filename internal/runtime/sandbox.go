@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/hull-pods/hull/internal/cgroup"
+	"github.com/hull-pods/hull/internal/runtime/making"
 	"github.com/hull-pods/hull/internal/runtime/record"
 )
 
@@ -35,10 +36,12 @@ type sandbox struct {
 	// over ends, with the reason as its cause, when no container starts in it any more: with the infra process, or with a stop.
 	over   context.Context
 	finish context.CancelCauseFunc
+
+	making *making.Making
 }
 
-func (r *Runtime) newSandbox(id string, rec record.Sandbox) *sandbox {
-	s := &sandbox{r: r, id: id, rec: rec, ended: make(chan struct{})}
+func (r *Runtime) newSandbox(id string, rec record.Sandbox, m *making.Making) *sandbox {
+	s := &sandbox{r: r, id: id, rec: rec, ended: make(chan struct{}), making: m}
 	s.over, s.finish = context.WithCancelCause(context.Background())
 	return s
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/containerd/errdefs"
 
-	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/network"
+	"github.com/hull-pods/hull/internal/runtime/making"
 	"github.com/hull-pods/hull/internal/runtime/namefiles"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/shm"
@@ -36,16 +36,19 @@ var (
 //
 // The record says "making" from before the first step until after the last one, so that a start of hulld after a crash
 // takes back whatever there is.
-func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (SandboxStatus, error) {
+//
+// meanwhile is told the sandbox's ID as soon as containers may be created in it, and returns at once. They wait for the sandbox at
+// their last step, and fail if it does.
+func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig, meanwhile func(id string)) (SandboxStatus, error) {
 	if r.cfg.Starters[cfg.Handler] == nil {
 		return SandboxStatus{}, fmt.Errorf("runtime handler %q: %w", cfg.Handler, errdefs.ErrNotFound)
 	}
-	s := r.newSandbox(record.NewID(), record.Sandbox{Version: record.Version, Phase: record.Making})
+	s := r.newSandbox(record.NewID(), record.Sandbox{Version: record.Version, Phase: record.Making}, making.Begun())
 	s.rec.Status = SandboxStatus{ID: s.id, Config: cfg, State: SandboxNotReady, CreatedAt: time.Now()}
 	s.op.Lock()
 	defer s.op.Unlock()
 	r.all.addSandbox(s)
-	if err := (&sandboxMaking{s: s, r: r}).run(ctx); err != nil {
+	if err := (&sandboxMaking{s: s, r: r, meanwhile: meanwhile}).run(ctx); err != nil {
 		return SandboxStatus{}, fmt.Errorf("run the sandbox of Pod %s/%s: %w", cfg.Namespace, cfg.Name, err)
 	}
 	return s.status(), nil
@@ -53,10 +56,11 @@ func (r *Runtime) RunSandbox(ctx context.Context, cfg SandboxConfig) (SandboxSta
 
 // sandboxMaking is one attempt to make a sandbox.
 type sandboxMaking struct {
-	s     *sandbox
-	r     *Runtime
-	back  undo.Stack
-	group *cgroup.Pending
+	s    *sandbox
+	r    *Runtime
+	back undo.Stack
+
+	meanwhile func(id string) // has containers begun
 
 	netns    *os.File     // ours until the infra process is in it
 	attached func() error // waits until the network is set up
@@ -65,6 +69,7 @@ type sandboxMaking struct {
 func (m *sandboxMaking) run(ctx context.Context) (err error) {
 	defer m.closeNetns()
 	defer m.back.Run(ctx, &err)
+	defer func() { m.s.making.End(err != nil) }()
 	err = stopwatch.Run(ctx, m.r.log, "sandbox", m.s.id, stopwatch.Steps{
 		{"record", m.record}, {"cgroup", m.cgroup}, {"network", m.network}, {"shm", m.shm}, {"infra process", m.infra},
 		{"end of the network's", m.awaitNetwork}, {"name files", m.nameFiles}, {"ready", m.ready},
@@ -96,18 +101,9 @@ func (m *sandboxMaking) record(context.Context) error {
 	return s.update(func(*record.Sandbox) {})
 }
 
-// cgroup begins to make the Pod's, beside the infra process that joins it.
+// cgroup comes to be beside the clone of the infra process, which joins it: see joinInfra.
 func (m *sandboxMaking) cgroup(context.Context) error {
-	remove := func(ctx context.Context) error {
-		_, _ = m.group.Wait() // whatever came of it
-		return m.s.removeCgroup(ctx)
-	}
-	if err := m.back.Push(fpSandboxCgroup, "remove the Pod's cgroup", remove); err != nil {
-		return err
-	}
-	cfg := m.s.config()
-	m.group = m.r.cfg.Cgroups.Begin(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
-	return nil
+	return m.back.Push(fpSandboxCgroup, "remove the Pod's cgroup", func(ctx context.Context) error { return m.s.removeCgroup(ctx) })
 }
 
 func (m *sandboxMaking) shm(context.Context) error {
@@ -140,7 +136,7 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	request.Netns = m.netns
 	var aside error // of what is done meanwhile: it says what it is about by itself
 	request.Cgroups = func() (files []*os.File, err error) {
-		files, aside = m.group.JoinInfra()
+		files, aside = m.joinInfra()
 		return files, aside
 	}
 	p, err := m.r.native().Infra(ctx, request)
@@ -152,6 +148,18 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	}
 	s.hold(p.PIDFD, p.PID)
 	return nil
+}
+
+// joinInfra makes the Pod's cgroup and opens its files. Now that it is there, and the clone and the network are under way, containers
+// may be begun.
+func (m *sandboxMaking) joinInfra() ([]*os.File, error) {
+	cfg := m.s.config()
+	group, err := m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
+	if err != nil {
+		return nil, err
+	}
+	m.meanwhile(m.s.id)
+	return group.JoinInfra()
 }
 
 // killInfra ends the infra process if it ever started.

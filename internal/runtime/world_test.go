@@ -190,7 +190,7 @@ func (w *world) sandbox(change func(*SandboxConfig)) SandboxStatus {
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := w.RunSandbox(w.t.Context(), cfg)
+	s, err := w.RunSandbox(w.t.Context(), cfg, func(string) {})
 	must(w.t, err)
 	return s
 }
@@ -198,9 +198,11 @@ func (w *world) sandbox(change func(*SandboxConfig)) SandboxStatus {
 // container creates one that sleeps.
 func (w *world) container(s SandboxStatus) ContainerStatus {
 	w.t.Helper()
-	c, err := w.CreateContainer(w.t.Context(), s.ID, ContainerConfig{
-		Name: "c", ImageID: w.image.ID, LogPath: "c/0.log", Args: []string{"/bin/sleep", "1000"},
-	})
+	c, err := w.CreateContainer(w.t.Context(), s.ID, w.sleeper())
 	must(w.t, err)
 	return c
+}
+
+func (w *world) sleeper() ContainerConfig {
+	return ContainerConfig{Name: "c", ImageID: w.image.ID, LogPath: "c/0.log", Args: []string{"/bin/sleep", "1000"}}
 }

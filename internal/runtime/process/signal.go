@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,6 +14,16 @@ const (
 	rtmin = 34
 	rtmax = 64
 )
+
+// StopSignal is the container's own, its image's, or SIGTERM. With an error, which is about a name that is no signal, it is that too.
+func StopSignal(own, image string) (unix.Signal, error) {
+	name := cmp.Or(own, image, "SIGTERM")
+	sig, err := ParseSignal(name)
+	if err != nil {
+		return unix.SIGTERM, err
+	}
+	return sig, nil
+}
 
 // ParseSignal reads "SIGTERM", "TERM", "15", "SIGRTMIN+3" or "RTMAX-1", as STOPSIGNAL is written.
 func ParseSignal(name string) (unix.Signal, error) {
