@@ -579,24 +579,59 @@ func TestTerminationMessages(t *testing.T) {
 	})
 }
 
+// reimage gives the Pod's first container another image, as kubectl set image does.
+func (b *bench) reimage(name string) {
+	b.t.Helper()
+	if _, _, err := store.Update(b.store, "default", "p", func(p *v1.Pod) (*v1.Pod, error) {
+		next := p.DeepCopy()
+		next.Spec.Containers[0].Image = name
+		next.Generation++
+		return next, nil
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// TestAnotherImage: a container whose image is changed is started again, whatever the restart policy says.
 func TestAnotherImage(t *testing.T) {
+	for _, policy := range []v1.RestartPolicy{v1.RestartPolicyAlways, v1.RestartPolicyOnFailure, v1.RestartPolicyNever} {
+		inBubble(t, func(b *bench) {
+			b.images.present["new"], b.images.present["found"] = b.images.present["img"], b.images.present["img"]
+			b.create(podOf("a b", policy))
+			b.behaves("a", behaviour{dying: 2 * time.Second})
+			b.reimage("new")
+			b.pass(1)
+			b.want("Running a=Running b=Running")
+			b.pass(2)
+			b.want("Running a=Running/1 b=Running")
+			b.wantTold("Killing a: Container a definition changed, will be restarted")
+			if pod := b.get(); pod.Status.ObservedGeneration != 2 {
+				t.Errorf("observedGeneration %d", pod.Status.ObservedGeneration)
+			}
+			b.reimage("missing")
+			b.pass(5)
+			b.want("Running a=ImagePullBackOff/1 b=Running")
+			b.reimage("found")
+			b.pass(1)
+			b.want("Running a=Running/2 b=Running")
+		})
+	}
+}
+
+// TestAnotherImageInACrashLoop: what held the old one back says nothing about the new one.
+func TestAnotherImageInACrashLoop(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.images.present["new"] = b.images.present["img"]
+		b.behaves("a", behaviour{runs: time.Second, exit: 1})
 		b.create(podOf("a", v1.RestartPolicyAlways))
-		if _, _, err := store.Update(b.store, "default", "p", func(p *v1.Pod) (*v1.Pod, error) {
-			next := p.DeepCopy()
-			next.Spec.Containers[0].Image = "new"
-			next.Generation++
-			return next, nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		b.pass(60)
+		b.want("Running a=CrashLoopBackOff/3")
+		b.behaves("a", behaviour{runs: time.Second, exit: 2})
+		b.reimage("new")
+		b.pass(0.5)
+		b.want("Running a=Running/4")
 		b.pass(1)
-		b.want("Running a=Running/1")
-		b.wantTold("Killing a: Container a definition changed, will be restarted")
-		if pod := b.get(); pod.Status.ObservedGeneration != 2 {
-			t.Errorf("observedGeneration %d", pod.Status.ObservedGeneration)
-		}
+		b.want("Running a=Running/5") // at once the first time, as ever
 	})
 }
 

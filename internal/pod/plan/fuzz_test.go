@@ -21,7 +21,9 @@ type world struct {
 	dice []byte
 	ids  int
 	todo []Action // under way
-	done bool     // the object is gone
+	// image is that of each start under way: the Pod may have got another meanwhile.
+	image map[string]string
+	done  bool // the object is gone
 }
 
 // roll draws a number below n; when the dice are used up it is 0, which is what happens on a good day.
@@ -61,6 +63,9 @@ func (w *world) ask() {
 			if a.Kind == Kill {
 				w.beginKill(a, key)
 			}
+			if a.Kind == Start {
+				w.image[a.Name] = w.spec(a.Name).Image
+			}
 			w.todo = append(w.todo, a)
 		}
 	}
@@ -88,7 +93,7 @@ func (w *world) check(a Action) {
 	case Start:
 		last := w.seen.Newest(a.Name)
 		switch {
-		case over:
+		case over || w.seen.Draining != 0:
 			w.t.Fatalf("%s in a Pod that ends", a)
 		case last != nil && last.State == Running:
 			w.t.Fatalf("%s while %s runs", a, last.ID)
@@ -101,8 +106,8 @@ func (w *world) check(a Action) {
 		}
 		w.checkOrder(a)
 	case RunSandbox:
-		if over || w.seen.Active() != nil {
-			w.t.Fatalf("%s: over %v, active %v", a, over, w.seen.Active())
+		if over || w.seen.Draining != 0 || w.seen.Active() != nil {
+			w.t.Fatalf("%s: over %v, draining %v, active %v", a, over, w.seen.Draining, w.seen.Active())
 		}
 	case RemoveVolumes, Finish, RemoveSandbox:
 		for _, c := range w.seen.Containers {
@@ -111,10 +116,23 @@ func (w *world) check(a Action) {
 			}
 		}
 	case MakeVolumes:
-		if over {
+		if over || w.seen.Draining != 0 {
 			w.t.Fatalf("%s in a Pod that ends", a)
 		}
 	}
+}
+
+// spec is the container of a name as it is wanted.
+func (w *world) spec(name string) *v1.Container {
+	for _, list := range [][]v1.Container{w.pod.Spec.InitContainers, w.pod.Spec.Containers} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	w.t.Fatalf("no container %s", name)
+	return nil
 }
 
 // checkOrder: whatever starts, every init container before it is through, or is a sidecar that was started.
@@ -153,7 +171,7 @@ func (w *world) phase() {
 	}
 	for i := range w.pod.Spec.Containers {
 		c := &w.pod.Spec.Containers[i]
-		if last := w.seen.Newest(c.Name); last == nil || last.State != Exited || ShouldRestart(c, w.pod, last) {
+		if last := w.seen.Newest(c.Name); last == nil || last.State != Exited || ShouldRestart(c, w.pod, last) || w.seen.Replaced(c) {
 			return
 		}
 	}
@@ -168,7 +186,7 @@ func (w *world) finish(i int) {
 	delete(w.seen.Doing, key)
 	if fails := w.roll(8) == 7; fails && a.Kind != Kill {
 		if sb := w.seen.Active(); a.Kind == Start && sb != nil && w.roll(2) == 1 { // the daemon died between create and start
-			c := Container{ID: w.id(a.Name), SandboxID: sb.ID, Name: a.Name, Attempt: a.Attempt, Backoff: a.Backoff, State: Created, Image: "img", CreatedAt: w.now}
+			c := Container{ID: w.id(a.Name), SandboxID: sb.ID, Name: a.Name, Attempt: a.Attempt, Backoff: a.Backoff, State: Created, Image: w.image[a.Name], CreatedAt: w.now}
 			w.seen.Containers = slices.Insert(w.seen.Containers, 0, c)
 			return
 		}
@@ -214,7 +232,7 @@ func (w *world) started(a Action) {
 		}
 	}
 	delete(w.seen.Waiting, a.Name)
-	c := Container{ID: w.id(a.Name), SandboxID: sb.ID, Name: a.Name, Attempt: a.Attempt, Backoff: a.Backoff, State: Running, Image: "img", CreatedAt: w.now, StartedAt: w.now}
+	c := Container{ID: w.id(a.Name), SandboxID: sb.ID, Name: a.Name, Attempt: a.Attempt, Backoff: a.Backoff, State: Running, Image: w.image[a.Name], CreatedAt: w.now, StartedAt: w.now}
 	w.seen.Containers = slices.Insert(w.seen.Containers, 0, c)
 }
 
@@ -239,7 +257,7 @@ func (w *world) exit(id string, code int) {
 
 // happen lets something happen in the kernel, or time pass.
 func (w *world) happen() {
-	switch w.roll(6) {
+	switch w.roll(9) {
 	case 1:
 		if n := len(w.seen.Containers); n > 0 {
 			w.exit(w.seen.Containers[w.roll(n)].ID, w.roll(2))
@@ -260,6 +278,19 @@ func (w *world) happen() {
 			if c := &w.seen.Containers[w.roll(n)]; c.State == Running {
 				c.State = Unknown
 			}
+		}
+	case 6:
+		if list := w.pod.Spec.Containers; w.roll(4) == 3 {
+			list[w.roll(len(list))].Image = w.id("img")
+			w.seen.Retry = map[string]time.Time{}
+		}
+	case 7:
+		if w.roll(8) == 7 {
+			w.seen.Draining = time.Duration(1+w.roll(30)) * time.Second
+		}
+	case 8:
+		if w.roll(8) == 7 {
+			w.seen.Orphan, w.seen.Retry = true, map[string]time.Time{}
 		}
 	default:
 		w.pass()
@@ -284,7 +315,7 @@ func FuzzNext(f *testing.F) {
 	f.Add(uint8(5), uint8(2), []byte{0, 7, 0, 0, 1, 1, 1, 1, 5, 7, 0, 0, 3, 3, 9, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, shape, policy uint8, dice []byte) {
 		policies := []v1.RestartPolicy{v1.RestartPolicyAlways, v1.RestartPolicyOnFailure, v1.RestartPolicyNever}
-		w := &world{t: t, now: t0, dice: dice, pod: podOf(shapes[int(shape)%len(shapes)], policies[int(policy)%3]), seen: Seen{
+		w := &world{t: t, now: t0, dice: dice, image: map[string]string{}, pod: podOf(shapes[int(shape)%len(shapes)], policies[int(policy)%3]), seen: Seen{
 			Doing: map[string]time.Time{}, Retry: map[string]time.Time{}, Waiting: map[string]Waiting{}, Killed: map[string]time.Time{}}}
 		for len(w.dice) > 0 && !w.done {
 			w.ask()
@@ -329,11 +360,16 @@ func (w *world) initEnds() bool {
 // rest says whether the state in which nothing more is to be done is the right one.
 func (w *world) rest() {
 	switch {
-	case w.pod.DeletionTimestamp != nil:
+	case w.pod.DeletionTimestamp != nil || w.seen.Orphan:
 		w.t.Fatalf("a deleted Pod rests, and is not gone: %+v", w.seen)
 	case Over(w.pod, &w.seen):
 		if !w.seen.Stopped() || w.seen.Volumes != VolumesRemoved {
 			w.t.Fatalf("an ended Pod rests with something left: %+v", w.seen)
+		}
+		return
+	case w.seen.Draining != 0:
+		if !w.seen.Stopped() {
+			w.t.Fatalf("a drained Pod rests with something running: %+v", w.seen)
 		}
 		return
 	}
@@ -343,8 +379,12 @@ func (w *world) rest() {
 	}
 	for i := range w.pod.Spec.Containers {
 		c := &w.pod.Spec.Containers[i]
-		if last := w.seen.Newest(c.Name); ShouldRestart(c, w.pod, last) {
+		last := w.seen.Newest(c.Name)
+		if ShouldRestart(c, w.pod, last) || w.seen.Replaced(c) {
 			w.t.Fatalf("container %s is forgotten: %+v", c.Name, w.seen)
+		}
+		if last.State == Running && last.Image != c.Image {
+			w.t.Fatalf("container %s runs %s, and is to run %s: %+v", c.Name, last.Image, c.Image, w.seen)
 		}
 	}
 }

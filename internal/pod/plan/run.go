@@ -131,7 +131,7 @@ func (p *planner) regularContainers() (keep int, start []*v1.Container) {
 		last := p.seen.Newest(c.Name)
 		switch {
 		case last == nil || last.State != Running:
-			if ShouldRestart(c, p.pod, last) {
+			if ShouldRestart(c, p.pod, last) || p.seen.Replaced(c) {
 				p.killUnknown(last, "Container")
 				start = append(start, c)
 			}

@@ -130,6 +130,17 @@ func (s *Seen) newestActive(name string) *Container {
 	return &s.Containers[i]
 }
 
+// Replaced tells whether a container was ended by us because its definition has changed. Its successor is started whatever the
+// restart policy says.
+func (s *Seen) Replaced(c *v1.Container) bool {
+	last := s.newestActive(c.Name)
+	if last == nil || last.State != Exited || last.Image == c.Image {
+		return false
+	}
+	_, killed := s.Killed[last.ID]
+	return killed
+}
+
 // ActiveRegular tells whether a regular container was ever created in the active sandbox: then the Pod is initialized.
 func (s *Seen) ActiveRegular(pod *v1.Pod) bool {
 	for i := range pod.Spec.Containers {

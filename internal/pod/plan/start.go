@@ -47,7 +47,7 @@ func (p starts) one(c *v1.Container, after string) bool {
 	if last != nil {
 		a.Attempt = last.Attempt + 1
 	}
-	a.Backoff = NextBackoff(p.seen.newestExited(c.Name))
+	a.Backoff = NextBackoff(p.predecessor(c))
 	if b, ok := p.seen.Pulls[c.Image]; ok {
 		a.NotBefore = b.Until()
 	}
@@ -64,9 +64,19 @@ func (p starts) killing(c *Container) bool {
 	return c.State == Unknown && !killed
 }
 
+// predecessor is the container by whose end the next one is held back, if any: not one of another image, which says nothing about
+// this one.
+func (p starts) predecessor(c *v1.Container) *Container {
+	last := p.seen.newestExited(c.Name)
+	if last != nil && last.Image != c.Image {
+		return nil
+	}
+	return last
+}
+
 // inCrashLoop holds back a container that ended not long ago, the longer the more often it did.
 func (p starts) inCrashLoop(c *v1.Container) bool {
-	last := p.seen.newestExited(c.Name)
+	last := p.predecessor(c)
 	until := heldUntil(last)
 	if !until.After(p.now) {
 		return false

@@ -188,7 +188,7 @@ func inferCompleted(pod *v1.Pod, seen *plan.Seen, c *v1.Container, st *v1.Contai
 // waiting puts the reason for which a container is not started in the place of how it ended before.
 func waiting(pod *v1.Pod, seen *plan.Seen, c *v1.Container, st *v1.ContainerStatus) {
 	w, ok := seen.Waiting[c.Name]
-	if !ok || !plan.ShouldRestart(c, pod, seen.Newest(c.Name)) {
+	if !ok || !plan.ShouldRestart(c, pod, seen.Newest(c.Name)) && !seen.Replaced(c) {
 		return
 	}
 	if st.State.Terminated != nil {

@@ -5,6 +5,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
+
+	"github.com/hull-pods/hull/internal/pod/plan"
 )
 
 // tally counts containers by what they are to the phase.
@@ -15,9 +17,8 @@ type tally struct {
 	stopped, succeeded, forGood int // regular containers that have ended; with 0; never to be run again
 }
 
-// phaseOf sums the containers' states up. ended says that nothing will be started any more, initialized that a regular
-// container was created in the sandbox that is.
-func phaseOf(pod *v1.Pod, s *v1.PodStatus, ended, initialized bool) v1.PodPhase {
+// phaseOf sums the containers' states up. ended says that nothing will be started any more.
+func phaseOf(pod *v1.Pod, seen *plan.Seen, s *v1.PodStatus, ended bool) v1.PodPhase {
 	var t tally
 	for i := range pod.Spec.InitContainers {
 		c := &pod.Spec.InitContainers[i]
@@ -30,9 +31,9 @@ func phaseOf(pod *v1.Pod, s *v1.PodStatus, ended, initialized bool) v1.PodPhase 
 	}
 	for i := range pod.Spec.Containers {
 		c := &pod.Spec.Containers[i]
-		t.regular(pod, c, find(s.ContainerStatuses, c.Name))
+		t.regular(pod, c, find(s.ContainerStatuses, c.Name), seen.Replaced(c))
 	}
-	return t.phase(ended, initialized)
+	return t.phase(ended, seen.ActiveRegular(pod))
 }
 
 func find(list []v1.ContainerStatus, name string) *v1.ContainerStatus {
@@ -77,7 +78,8 @@ func (t *tally) sidecar(st *v1.ContainerStatus) {
 	}
 }
 
-func (t *tally) regular(pod *v1.Pod, c *v1.Container, st *v1.ContainerStatus) {
+// regular counts one that is replaced as one that is to be run again.
+func (t *tally) regular(pod *v1.Pod, c *v1.Container, st *v1.ContainerStatus, replaced bool) {
 	switch {
 	case st == nil:
 		t.unknown++
@@ -86,7 +88,7 @@ func (t *tally) regular(pod *v1.Pod, c *v1.Container, st *v1.ContainerStatus) {
 	case ending(st) != nil:
 		t.stopped++
 		code := ending(st).ExitCode
-		if !podutil.ContainerShouldRestart(*c, pod.Spec, code) {
+		if !replaced && !podutil.ContainerShouldRestart(*c, pod.Spec, code) {
 			t.forGood++
 		}
 		if st.State.Terminated != nil && code == 0 {
@@ -97,6 +99,7 @@ func (t *tally) regular(pod *v1.Pod, c *v1.Container, st *v1.ContainerStatus) {
 	}
 }
 
+// phase is told whether a regular container was ever created in the sandbox that is.
 func (t *tally) phase(ended, initialized bool) v1.PodPhase {
 	result := v1.PodFailed
 	if t.stopped == t.succeeded {

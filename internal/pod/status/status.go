@@ -55,7 +55,7 @@ func Of(pod *v1.Pod, seen *plan.Seen, hostIPs []string, now time.Time) v1.PodSta
 // setPhase computes the phase; one that is final stays, with its reason.
 func setPhase(s *v1.PodStatus, pod *v1.Pod, seen *plan.Seen, ended bool, now time.Time) {
 	old := &pod.Status
-	s.Phase = phaseOf(pod, s, ended, seen.ActiveRegular(pod))
+	s.Phase = phaseOf(pod, seen, s, ended)
 	if podutil.IsPodPhaseTerminal(old.Phase) {
 		s.Phase = old.Phase
 	}
