@@ -11,9 +11,10 @@ import (
 
 // created is how the making of a container went.
 type created struct {
-	id         string
-	failed     *startFailure
-	generation int64 // of the Pod
+	id          string
+	termination string // its termination file
+	failed      *startFailure
+	generation  int64 // of the Pod
 }
 
 // ahead makes the containers that a new Pod begins with while its sandbox is made: little of what one needs is the sandbox's. The

@@ -408,7 +408,7 @@ func (f *fakeVolumes) Forget(_ context.Context, uid types.UID) error {
 }
 
 func (f *fakeVolumes) TerminationFile(_ types.UID, container string) (*os.File, error) {
-	return os.CreateTemp(f.dir, filepath.Base(container))
+	return os.CreateTemp(f.dir, "termination-"+filepath.Base(container))
 }
 
 func (f *fakeVolumes) List() (list []types.UID, _ error) {

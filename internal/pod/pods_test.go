@@ -240,6 +240,9 @@ func TestStartFailures(t *testing.T) {
 				}
 				b.wantTold(uid.Replace(tc.event))
 				b.did(tc.calls, "create", "start")
+				if left, _ := filepath.Glob(filepath.Join(b.volumes.dir, "termination-*")); len(left) > 0 {
+					t.Errorf("each try leaves a file: %v", left)
+				}
 			})
 		})
 	}

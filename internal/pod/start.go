@@ -18,6 +18,7 @@ import (
 	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/pod/spec"
 	"github.com/hull-pods/hull/internal/runtime"
+	"github.com/hull-pods/hull/internal/volume"
 )
 
 // startFailure is why a container could not be started. One without a reason was given up because the Pod ends.
@@ -65,6 +66,7 @@ func (j *job) start(ctx context.Context) *startFailure {
 		if err := j.p.cfg.Containers.RemoveContainer(context.WithoutCancel(ctx), id); err != nil {
 			j.p.cfg.Log.Warn("a container that never started is not removed", "container", id, "err", err)
 		}
+		j.dropTermination(made.termination)
 		return &startFailure{}
 	}
 	if err != nil {
@@ -74,6 +76,16 @@ func (j *job) start(ctx context.Context) *startFailure {
 	}
 	j.event(v1.EventTypeNormal, eventStarted, "Container started")
 	return nil
+}
+
+// dropTermination removes the termination file of a container of which there is no record, by which it would be removed.
+func (j *job) dropTermination(path string) {
+	if path == "" {
+		return
+	}
+	if err := volume.RemoveTerminationFile(path); err != nil {
+		j.p.cfg.Log.Warn("a file stays until its Pod is removed", "err", err)
+	}
 }
 
 // birthLimit is how long a birth may still take when its Pod has ended: it is a matter of milliseconds, unless somebody in the Pod's
@@ -169,6 +181,7 @@ func (j *job) create(ctx context.Context, c *v1.Container, img image.Image) *cre
 	release, err := j.p.slots.take(ctx, creating)
 	if err != nil {
 		closeMounts(cfg.Mounts)
+		j.dropTermination(spec.ReadNotes(&cfg).Termination)
 		return &created{failed: &startFailure{}}
 	}
 	defer release()
@@ -178,10 +191,12 @@ func (j *job) create(ctx context.Context, c *v1.Container, img image.Image) *cre
 // createFrom makes it in a sandbox that there is, or will be.
 func (j *job) createFrom(ctx context.Context, cfg runtime.ContainerConfig) *created {
 	st, err := j.p.cfg.Containers.CreateContainer(context.WithoutCancel(ctx), j.sandbox, cfg) // takes the mounts' files
+	termination := spec.ReadNotes(&cfg).Termination
 	if err != nil {
+		j.dropTermination(termination)
 		return &created{failed: fail(plan.CreateError, err)}
 	}
-	return &created{id: st.ID}
+	return &created{id: st.ID, termination: termination}
 }
 
 // config is what the container is made of, with everything that it mounts.
@@ -204,6 +219,7 @@ func (j *job) config(c *v1.Container, img image.Image) (runtime.ContainerConfig,
 	}
 	if err != nil {
 		closeMounts(mounts)
+		j.dropTermination(termination)
 		return runtime.ContainerConfig{}, fail(plan.CreateConfigError, err)
 	}
 	return cfg, nil
