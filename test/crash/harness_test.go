@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/url"
 	"os"
 	"strings"
@@ -32,9 +31,7 @@ func start(t *testing.T, flags ...string) *hull {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	t.Cleanup(cancel)
-	// Pools of Hulls that are tested at the same time do not meet.
-	pool := fmt.Sprintf("10.%d.%d.0/24", 128+rand.IntN(100), rand.IntN(256))
-	return &hull{Hull: live.Start(t, live.Flags(append(flags, "--pod-cidr", pool)...)), t: t, ctx: ctx}
+	return &hull{Hull: live.Start(t, live.Pool(), live.Flags(flags...)), t: t, ctx: ctx}
 }
 
 // errFired ends what is done until a failpoint fires.
