@@ -34,7 +34,6 @@ func versionCommand(e *env.Env) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
-	complete.Flag(cmd, "output", "json", "yaml")
+	complete.Output(cmd, &output)
 	return cmd
 }

@@ -74,6 +74,12 @@ func Flag(cmd *cobra.Command, flag string, words ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// Output gives a command the flag -o, for what it prints as it came.
+func Output(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", "", "json or yaml")
+	Flag(cmd, "output", "json", "yaml")
+}
+
 // Namespaces completes with the namespaces that Pods are in.
 func Namespaces(e *env.Env) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {

@@ -59,6 +59,15 @@ func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
 	return c, nil
 }
 
+// Do is [Hull.Connect] and one request.
+func (h *Hull) Do(ctx context.Context, r client.Request, out any) error {
+	c, err := h.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Do(ctx, r, out)
+}
+
 func (h *Hull) waiting() {
 	h.Say("hulld has ended unexpectedly: waiting for hull-keeper to start it again\n")
 }

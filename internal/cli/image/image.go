@@ -45,12 +45,8 @@ func imageList(e *env.Env) *cobra.Command {
 		Example: "  hull image ls -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := e.Connect(cmd.Context())
-			if err != nil {
-				return err
-			}
 			var list v1alpha1.ImageList
-			if err := c.Do(cmd.Context(), client.Request{Path: hulld.Own("images")}, &list); err != nil {
+			if err := e.Do(cmd.Context(), client.Request{Path: hulld.Own("images")}, &list); err != nil {
 				return err
 			}
 			if output != "" {
@@ -59,8 +55,7 @@ func imageList(e *env.Env) *cobra.Command {
 			return printImages(e, list)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
-	complete.Flag(cmd, "output", "json", "yaml")
+	complete.Output(cmd, &output)
 	return cmd
 }
 
@@ -134,12 +129,8 @@ func imageLoad(e *env.Env) *cobra.Command {
 				defer func() { _ = r.Close() }()
 				archive = r
 			}
-			c, err := e.Connect(cmd.Context())
-			if err != nil {
-				return err
-			}
 			var list v1alpha1.ImageList
-			if err := c.Do(cmd.Context(), client.Request{Method: "POST", Path: hulld.Own("load"), Body: archive, Type: "application/x-tar"}, &list); err != nil {
+			if err := e.Do(cmd.Context(), client.Request{Method: "POST", Path: hulld.Own("load"), Body: archive, Type: "application/x-tar"}, &list); err != nil {
 				return err
 			}
 			for _, im := range list.Items {

@@ -37,17 +37,13 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 			if err != nil {
 				return err
 			}
-			c, err := e.Connect(cmd.Context())
-			if err != nil {
-				return err
-			}
 			var s v1alpha1.Sandbox
 			q := url.Values{}
 			if birth {
 				q.Set("birth", "true")
 			}
 			path := hulld.Own("namespaces/" + e.Namespace + "/sandboxes/" + name)
-			if err := c.Do(cmd.Context(), client.Request{Path: path, Query: q}, &s); err != nil {
+			if err := e.Do(cmd.Context(), client.Request{Path: path, Query: q}, &s); err != nil {
 				return err
 			}
 			if output != "" {
@@ -56,8 +52,7 @@ namespace, so that the shared ones are seen to be equal; addresses and interface
 			return printSandbox(e, &s)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
-	complete.Flag(cmd, "output", "json", "yaml")
+	complete.Output(cmd, &output)
 	cmd.Flags().BoolVar(&birth, "birth", false, "the system calls by which each process was made")
 	return cmd
 }

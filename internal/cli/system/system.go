@@ -184,12 +184,8 @@ func systemInfo(e *env.Env) *cobra.Command {
 		Example: "  hull system info -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := e.Connect(cmd.Context())
-			if err != nil {
-				return err
-			}
 			var info v1alpha1.Info
-			if err := c.Do(cmd.Context(), client.Request{Path: hulld.Own("info")}, &info); err != nil {
+			if err := e.Do(cmd.Context(), client.Request{Path: hulld.Own("info")}, &info); err != nil {
 				return err
 			}
 			if output != "" {
@@ -207,8 +203,7 @@ func systemInfo(e *env.Env) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
-	complete.Flag(cmd, "output", "json", "yaml")
+	complete.Output(cmd, &output)
 	return cmd
 }
 
@@ -221,16 +216,12 @@ func systemCheck(e *env.Env) *cobra.Command {
   hull system check --repair`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := e.Connect(cmd.Context())
-			if err != nil {
-				return err
-			}
 			q := url.Values{}
 			if repair {
 				q.Set("repair", "true")
 			}
 			var report v1alpha1.CheckReport
-			if err := c.Do(cmd.Context(), client.Request{Method: "POST", Path: hulld.Own("check"), Query: q}, &report); err != nil {
+			if err := e.Do(cmd.Context(), client.Request{Method: "POST", Path: hulld.Own("check"), Query: q}, &report); err != nil {
 				return err
 			}
 			return printFindings(e, report.Findings)
