@@ -5,6 +5,8 @@ import (
 
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/platforms"
+	"github.com/hull-pods/hull/internal/image/layer"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -47,6 +49,8 @@ func (b *bringer) bring(ctx context.Context, target ocispec.Descriptor, from rem
 			return b.fetch(gctx, from, t.layers[i], bars[i])
 		})
 	}
+	// What a try before this one has unpacked counts: it would else go on where that one was stopped.
+	left := layer.Limit(packedSize(t.layers)) - b.takes(ctx, chain[:have])
 	g.Go(func() error {
 		for i := have; i < len(t.layers); i++ {
 			select {
@@ -56,9 +60,11 @@ func (b *bringer) bring(ctx context.Context, target ocispec.Descriptor, from rem
 			if gctx.Err() != nil {
 				return nil // a download has failed, and that is the error
 			}
-			if err := b.unpack(gctx, t.layers[i], config.RootFS.DiffIDs[i], chain[:i+1], bars[i]); err != nil {
+			n, err := b.unpack(gctx, t.layers[i], config.RootFS.DiffIDs[i], chain[:i+1], left, bars[i])
+			if err != nil {
 				return err
 			}
+			left -= n
 		}
 		return nil
 	})
@@ -67,4 +73,16 @@ func (b *bringer) bring(ctx context.Context, target ocispec.Descriptor, from rem
 		err = ctx.Err()
 	}
 	return t, config, err
+}
+
+// packedSize is how much is downloaded for these layers: one that is there twice comes once.
+func packedSize(layers []ocispec.Descriptor) (size int64) {
+	seen := map[digest.Digest]bool{}
+	for _, l := range layers {
+		if !seen[l.Digest] {
+			size += l.Size
+		}
+		seen[l.Digest] = true
+	}
+	return size
 }

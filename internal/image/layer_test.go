@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -295,6 +298,46 @@ func tarClaiming(t *testing.T, size int64) []byte {
 	}
 	return b.Bytes()
 }
+
+// TestBombOfManyLayers: what each layer may unpack to for nothing, an image may once.
+func TestBombOfManyLayers(t *testing.T) {
+	f := newFixture(t)
+	f.config.KeepPartial = -1
+	f.reopen(t)
+	// Zeros behind the archive's end, which are hashed and thrown away: two thirds of what is free, in each layer.
+	const piece, pieces = 16 << 20, layer.FreeSize >> 24 * 2 / 3
+	head, zeros := tarOf(t, file{name: "a", body: "b"}), make([]byte, piece)
+	plain := sha256.New()
+	_, _ = plain.Write(head)
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed := z.EncodeAll(head, nil)
+	for range pieces {
+		_, _ = plain.Write(zeros)
+		packed = z.EncodeAll(zeros, packed)
+	}
+	one := diffed{blob{packed, types.OCILayerZStd}, v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(plain.Sum(nil))}}
+	for _, layers := range []int{2, 1} { // where one is there already, the other alone is not too much
+		img, err := mutate.AppendLayers(empty.Image, slices.Repeat([]v1.Layer{one}, layers)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.push(t, "library/bomb:latest", img)
+		if _, err = f.Pull(t.Context(), "bomb", PullOptions{}); (layers > 1) != errors.Is(err, layer.ErrBomb) {
+			t.Errorf("%d layers: %v", layers, err)
+		}
+	}
+}
+
+// diffed is a layer whose diff ID is known.
+type diffed struct {
+	blob
+	id v1.Hash
+}
+
+func (l diffed) DiffID() (v1.Hash, error) { return l.id, nil }
 
 // blob is a layer of exactly these packed bytes, whose diff ID is made up.
 type blob struct {

@@ -42,12 +42,23 @@ func (b *bringer) unpacked(ctx context.Context, chain []string) int {
 	return 0
 }
 
-// unpack makes the snapshot of the last of chain, upon the others, from a packed layer that is here.
-func (b *bringer) unpack(ctx context.Context, desc ocispec.Descriptor, diffID digest.Digest, chain []string, show *bar) (err error) {
+// takes is how much of the disk unpacked layers take.
+func (b *bringer) takes(ctx context.Context, chain []string) (size int64) {
+	for _, id := range chain {
+		if u, err := b.snaps.Usage(ctx, id); err == nil {
+			size += u.Size
+		}
+	}
+	return size
+}
+
+// unpack makes the snapshot of the last of chain, upon the others, from a packed layer that is here. It returns how many bytes
+// that were, which may be no more than most.
+func (b *bringer) unpack(ctx context.Context, desc ocispec.Descriptor, diffID digest.Digest, chain []string, most int64, show *bar) (n int64, err error) {
 	id := chain[len(chain)-1]
 	unlock, err := b.chains.lock(ctx, id)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unlock()
 	parent := ""
@@ -63,37 +74,37 @@ func (b *bringer) unpack(ctx context.Context, desc ocispec.Descriptor, diffID di
 		}
 		return nil
 	}); err != nil {
-		return err
+		return 0, err
 	}
 	mounts, err := b.snaps.Prepare(ctx, key, parent, snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: id}))
 	if errdefs.IsAlreadyExists(err) { // another image's pull was faster; it is leased now
 		show.state(LayerDone)
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("prepare layer %s: %w", desc.Digest, err)
+		return 0, fmt.Errorf("prepare layer %s: %w", desc.Digest, err)
 	}
 	dir, lower, err := directories(mounts)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	show.state(LayerUnpacking)
-	if err := b.apply(ctx, desc, diffID, dir, lower, show); err != nil {
-		return fmt.Errorf("failed to extract layer %s: %w", desc.Digest, refused(err))
+	if n, err = b.apply(ctx, desc, diffID, dir, lower, most, show); err != nil {
+		return 0, fmt.Errorf("failed to extract layer %s: %w", desc.Digest, refused(err))
 	}
 	if err := fpCommit.Hit(); err != nil {
-		return err
+		return 0, err
 	}
 	// The files must be on the disk before the database says that they are.
 	if err := layer.Sync(dir); err != nil {
-		return fmt.Errorf("write layer %s to the disk: %w", desc.Digest, err)
+		return 0, fmt.Errorf("write layer %s to the disk: %w", desc.Digest, err)
 	}
 	if err := b.snaps.Commit(ctx, id, key); err != nil {
-		return fmt.Errorf("commit layer %s: %w", desc.Digest, err)
+		return 0, fmt.Errorf("commit layer %s: %w", desc.Digest, err)
 	}
 	back.Release()
 	show.state(LayerDone)
-	return nil
+	return n, nil
 }
 
 // directories reads from the snapshotter's mount the directory to write to and those below it, top first. Nothing is
@@ -120,29 +131,30 @@ func directories(mounts []mount.Mount) (dir string, lower []string, err error) {
 	return dir, lower, nil
 }
 
-// apply unpacks the layer into dir and verifies that its unpacked bytes are those that the image's config names.
-func (b *bringer) apply(ctx context.Context, desc ocispec.Descriptor, diffID digest.Digest, dir string, lower []string, show *bar) (err error) {
+// apply unpacks the layer into dir and verifies that its unpacked bytes, of which it returns the number, are those that the image's
+// config names.
+func (b *bringer) apply(ctx context.Context, desc ocispec.Descriptor, diffID digest.Digest, dir string, lower []string, most int64, show *bar) (_ int64, err error) {
 	ra, err := b.content.ReaderAt(ctx, desc)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, ra.Close()) }()
 	plain, err := layer.Decompress(&counted{Reader: content.NewReader(ra), bar: show})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer plain.Close() //nolint:errcheck // a reader in memory
 	verifier := diffID.Algorithm().Digester()
-	limit := layer.Limit(desc.Size)
-	stream := layer.Bounded(io.TeeReader(plain, verifier.Hash()), limit)
-	if err := layer.Unpack(ctx, stream, dir, lower, limit); err != nil {
-		return err
+	unpacked := &counter{Reader: io.TeeReader(plain, verifier.Hash())}
+	stream := layer.Bounded(unpacked, most)
+	if err := layer.Unpack(ctx, stream, dir, lower, most); err != nil {
+		return 0, err
 	}
 	if _, err := io.Copy(io.Discard, stream); err != nil { // what follows the archive's end belongs to the digest
-		return err
+		return 0, err
 	}
 	if got := verifier.Digest(); got != diffID {
-		return class.Of(fmt.Errorf("wrong diff ID: the layer unpacks to %s, the image's config says %s", got, diffID), errdefs.ErrDataLoss)
+		return 0, class.Of(fmt.Errorf("wrong diff ID: the layer unpacks to %s, the image's config says %s", got, diffID), errdefs.ErrDataLoss)
 	}
-	return nil
+	return unpacked.n, nil
 }

@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// FreeSize and maxRatio bound what a layer may unpack to: FreeSize and, beyond that, maxRatio times its packed size.
-	// Real layers are packed to a third or a tenth.
+	// FreeSize and maxRatio bound what the layers of an image may unpack to: FreeSize and, beyond that, maxRatio times their
+	// packed size. Real layers are packed to a third or a tenth.
 	FreeSize = 1 << 30
 	maxRatio = 200
 	// maxWindow is how much memory a zstd stream may ask for.
@@ -35,7 +35,7 @@ const (
 	maxNames = 256 << 20
 )
 
-// Limit is how much a layer of this packed size may unpack to.
+// Limit is how much layers of this packed size may unpack to, all together.
 func Limit(packed int64) int64 {
 	if packed > (1<<62)/maxRatio {
 		return 1 << 62
