@@ -78,3 +78,27 @@ func TestNoDescriptorIsNoEnd(t *testing.T) {
 		t.Errorf("after its stop the container is %+v, %v", now, err)
 	}
 }
+
+// TestEndedBeforeAdoption: in a shared PID namespace a start is on record before its PID is known, and stays so. What has ended by the
+// time that hulld is back has ended all the same.
+func TestEndedBeforeAdoption(t *testing.T) {
+	if !underKeeper(t) {
+		return
+	}
+	w := newWorld(t)
+	id := w.container(w.sandbox(func(cfg *SandboxConfig) { cfg.SharePID = true })).ID
+	must(t, w.StartContainer(t.Context(), id, nil))
+	before, err := w.Container(id)
+	must(t, err)
+	must(t, w.Close())
+	must(t, unix.Kill(before.PID, unix.SIGKILL))
+	if e := <-w.cfg.Keeper.Exits(); e.PID != before.PID {
+		t.Errorf("the exit is of %d, the container was %d", e.PID, before.PID)
+	}
+	w.Runtime, err = Open(t.Context(), w.cfg)
+	must(t, err)
+	must(t, w.StopContainer(t.Context(), id, 0))
+	if now, err := w.Container(id); err != nil || now.State != ContainerExited || now.ExitCode != 137 {
+		t.Errorf("the container is %+v, %v", now, err)
+	}
+}

@@ -71,6 +71,9 @@ var errIncomplete = errors.New("the keeper holds too few descriptors of it")
 // reopen takes back what hulld held of a running container: its log, its stdin, its pidfd.
 func (a *containerAdoption) reopen(ctx context.Context) error {
 	c, k := a.c, a.kept
+	c.mu.Lock()
+	c.rec.Status.PID = k.PID // in a shared PID namespace it is not on record; its exit is told by it
+	c.mu.Unlock()
 	fds := k.FDs
 	k.FDs = nil
 	tty := c.config().TTY
@@ -103,9 +106,6 @@ func (a *containerAdoption) reopen(ctx context.Context) error {
 		return err
 	}
 	c.held.TakeProcess(fd)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rec.Status.PID = k.PID
 	return nil
 }
 
