@@ -20,6 +20,7 @@ type PrinterOptions struct {
 	Namespaces bool   // a NAMESPACE column
 	NoHeaders  bool
 	Labels     bool
+	Each       bool // the items of a list one by one, as what a watch tells after it
 }
 
 // Printer prints objects, lists and watch events in one form.
@@ -108,17 +109,17 @@ func (p *Printer) List(w io.Writer, data []byte) (int, error) {
 	if err := json.Unmarshal(data, &list); err != nil {
 		return 0, fmt.Errorf("decode a list: %w", err)
 	}
-	if p.o.Output == "name" {
-		for _, item := range list.Items {
-			if err := p.one(w, item); err != nil {
-				return 0, err
-			}
-		}
-		return len(list.Items), nil
-	}
 	items, err := withKind(list.Items, p.o.Resource)
 	if err != nil {
 		return 0, err
+	}
+	if p.o.Each || p.o.Output == "name" {
+		for _, item := range items {
+			if err := p.object(w, item); err != nil {
+				return 0, err
+			}
+		}
+		return len(items), nil
 	}
 	whole, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}, "items": items})
 	if err != nil {
@@ -147,6 +148,10 @@ func (p *Printer) one(w io.Writer, data []byte) error {
 	if err := json.Unmarshal(data, &obj); err != nil {
 		return fmt.Errorf("decode an object: %w", err)
 	}
+	return p.object(w, obj)
+}
+
+func (p *Printer) object(w io.Writer, obj map[string]any) error {
 	hideManagedFields(obj)
 	switch {
 	case p.path != nil:

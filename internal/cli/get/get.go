@@ -80,7 +80,7 @@ func (o *options) parse(args []string) error {
 
 func get(ctx context.Context, e *env.Env, o options) error {
 	printer, err := ui.NewPrinter(ui.PrinterOptions{
-		Output: o.output, Resource: o.resource, Namespaces: o.all, NoHeaders: o.noHeaders, Labels: o.labels,
+		Output: o.output, Resource: o.resource, Namespaces: o.all, NoHeaders: o.noHeaders, Labels: o.labels, Each: o.watch,
 	})
 	if err != nil {
 		return err
@@ -105,6 +105,9 @@ func get(ctx context.Context, e *env.Env, o options) error {
 	if o.watch || o.watchOnly {
 		if len(o.names) != 1 {
 			return errors.New("you may only specify a single resource to watch")
+		}
+		if err := c.Do(ctx, client.Request{Path: path + "/" + o.names[0]}, nil); err != nil {
+			return err // a watch would wait for it
 		}
 		query.Set("fieldSelector", "metadata.name="+o.names[0])
 		return list(ctx, e, c, o, printer, path, query)
