@@ -116,8 +116,8 @@ func TestStop(t *testing.T) {
 		t.Error(got)
 	}
 	// The pod package's part: a Pod that is to go goes.
+	w := h.watch(t, podsPath+"?watch=true&resourceVersion=2")
 	go func() {
-		w := h.watch(t, podsPath+"?watch=true&resourceVersion=2")
 		for gone := 0; gone < 2; {
 			said := w.take(1)
 			if said == "END" {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // broken is a client of a hulld that takes one request and is killed before it answers; next is what happens then.
@@ -26,6 +27,7 @@ func broken(t *testing.T, next func(socket string)) *Client {
 			t.Error(err)
 			return
 		}
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute)) // of a test that sends nothing
 		if _, err := conn.Read(make([]byte, 1)); err != nil {
 			t.Error(err)
 		}
