@@ -14,7 +14,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // Client is a connection pool to one hulld. It is safe for concurrent use.
@@ -22,6 +24,10 @@ type Client struct {
 	socket string
 	http   *http.Client
 	first  chan net.Conn // what Dial has made, until a request takes it
+
+	// Warn, when set, is told what the server warns of, each thing once.
+	Warn   func(text string)
+	warned sync.Map
 
 	// Waiting, when set, lets a GET that hulld died of, or with, wait for the next hulld and be made once more. It is called
 	// when that takes a while.
@@ -173,11 +179,23 @@ func (c *Client) Stream(ctx context.Context, r Request) (io.ReadCloser, error) {
 		}
 		return nil, fmt.Errorf("talk to hulld at %s: %w", c.socket, err)
 	}
+	c.warn(resp.Header.Values("Warning"))
 	if resp.StatusCode >= 400 {
 		defer func() { _ = resp.Body.Close() }()
 		return nil, readStatus(resp)
 	}
 	return resp.Body, nil
+}
+
+// warn passes on the warnings of an answer: 299 - "text".
+func (c *Client) warn(headers []string) {
+	for _, header := range headers {
+		quoted, ok := strings.CutPrefix(header, "299 - ")
+		text, err := strconv.Unquote(quoted)
+		if _, again := c.warned.LoadOrStore(header, true); ok && err == nil && !again && c.Warn != nil {
+			c.Warn(text)
+		}
+	}
 }
 
 func (r *Request) method() string {

@@ -38,7 +38,7 @@ func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
 	c, err := client.Dial(ctx, h.Socket())
 	switch {
 	case err == nil:
-		c.Waiting = h.waiting
+		c.Waiting, c.Warn = h.waiting, h.warn
 		return c, nil
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("no access to %s: be root or a member of the group hull", h.Socket())
@@ -46,7 +46,7 @@ func (h *Hull) Connect(ctx context.Context) (*client.Client, error) {
 		return nil, fmt.Errorf("talk to hulld: %w", err)
 	}
 	c = client.New(h.Socket())
-	c.Waiting = h.waiting
+	c.Waiting, c.Warn = h.waiting, h.warn
 	if os.Geteuid() != 0 {
 		if errors.Is(err, syscall.ECONNREFUSED) && c.Back(ctx, h.waiting) == nil {
 			return c, nil // it had died, and the keeper has started it again
@@ -71,6 +71,8 @@ func (h *Hull) Do(ctx context.Context, r client.Request, out any) error {
 func (h *Hull) waiting() {
 	h.Say("hulld has ended unexpectedly: waiting for hull-keeper to start it again\n")
 }
+
+func (h *Hull) warn(text string) { h.Say("Warning: %s\n", text) }
 
 // Running is Connect for commands that have nothing to do when hulld does not run.
 func (h *Hull) Running(ctx context.Context) (*client.Client, bool) {
