@@ -18,10 +18,7 @@ func TestHello(t *testing.T) {
 	h.Must("run", "-d", example("hello.yaml"))
 	in := inspect(t, h, "hello")
 	sharesSandbox(t, in)
-	h.Must("exec", "hello", "-c", "server", "--", "sh", "-c", "until test -s /www/index.html; do :; done") // it may serve before there is a page
-	if got, want := fetch(t, in.IPs[0]), "200 OK Hello from hello\n"; got != want {
-		t.Errorf("the page from the host is %q, want %q", got, want)
-	}
+	wantPage(t, in.IPs[0], "200 OK Hello from hello\n")
 	page := h.Must("exec", "hello", "-c", "server", "--", "wget", "-qO-", "http://127.0.0.1/")
 	if want := "Hello from hello\n"; page != want {
 		t.Errorf("the page says %q, want %q", page, want)

@@ -2,14 +2,12 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,31 +27,37 @@ func realImages(t *testing.T) *live.Hull {
 	return live.Start(t, live.Pool(), live.Flags("--registry-config", images.Registry(t)))
 }
 
-// fetch is an HTTP GET from the host to a Pod whose server has been started: of when it listens the kernel tells nobody, so a
-// refused connection is tried again.
-func fetch(t testing.TB, ip string) string {
+// wantPage asks a Pod's server for its page, until that is as it should be: of when the server listens the kernel tells nobody, and another
+// container of the Pod may be about to write the page.
+func wantPage(t testing.TB, ip, want string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ip+"/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-		if errors.Is(err, syscall.ECONNREFUSED) && ctx.Err() == nil {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.Status + " " + string(body)
+	got := ""
+	for got != want && ctx.Err() == nil {
+		got = page(ctx, "http://"+ip+"/")
 	}
+	if got != want {
+		t.Errorf("the page is %q, want %q", got, want)
+	}
+}
+
+// page is an HTTP GET in words.
+func page(ctx context.Context, url string) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return resp.Status + " " + string(body)
 }
 
 // manifest is an example's text, with replacements: each of the old texts must be there.
@@ -104,9 +108,7 @@ func TestTwoContainers(t *testing.T) {
 	if got, err := os.ReadFile(data + "/index.html"); err != nil || string(got) != helloDebian {
 		t.Errorf("%s/index.html: %q, %v", data, got, err)
 	}
-	if got, want := fetch(t, p.Status.PodIP), "200 OK "+helloDebian; got != want {
-		t.Errorf("the page is %q, want %q", got, want)
-	}
+	wantPage(t, p.Status.PodIP, "200 OK "+helloDebian)
 	sharesSandbox(t, inspect(t, h, "two-containers"))
 
 	// What a Pod that may not restart is worth without its infra container: its containers are ended, and that is its end.
@@ -147,9 +149,7 @@ func TestSharedSandbox(t *testing.T) {
 	in := inspect(t, h, "two-containers")
 	sharesSandbox(t, in)
 	infra := watchProcess(t, in.Infra.PID)
-	if got := fetch(t, p.Status.PodIP); got != "200 OK "+helloDebian {
-		t.Errorf("the page is %q", got)
-	}
+	wantPage(t, p.Status.PodIP, "200 OK "+helloDebian)
 	page := h.Must("exec", "two-containers", "-c", "debian-container", "--", "bash", "-c",
 		`exec 3<>/dev/tcp/localhost/80; printf 'GET / HTTP/1.0\r\n\r\n' >&3; cat <&3`)
 	if !strings.HasSuffix(page, "\r\n\r\n"+helloDebian) {
@@ -174,9 +174,7 @@ func TestSharedSandbox(t *testing.T) {
 		}
 		sharesSandbox(t, in)
 	}
-	if got := fetch(t, p.Status.PodIP); got != "200 OK "+helloDebian {
-		t.Errorf("the page after the restarts is %q", got)
-	}
+	wantPage(t, p.Status.PodIP, "200 OK "+helloDebian)
 }
 
 // TestInfraKilled kills the infra process: with it the network is gone, so all is made anew.
@@ -198,9 +196,7 @@ func TestInfraKilled(t *testing.T) {
 		t.Error("the infra container is the one that was killed")
 	}
 	sharesSandbox(t, now)
-	if got := fetch(t, now.IPs[0]); got != "200 OK "+helloDebian {
-		t.Errorf("the page from the next sandbox is %q", got)
-	}
+	wantPage(t, now.IPs[0], "200 OK "+helloDebian)
 }
 
 const sampleIndex = "<h1>Hello from the init container</h1>\n"
@@ -213,9 +209,7 @@ func TestNginxWeb(t *testing.T) {
 	if end := status(p, "htmls").State.Terminated; end == nil || end.ExitCode != 0 || end.Reason != "Completed" {
 		t.Errorf("the init container: %+v", status(p, "htmls").State)
 	}
-	if got := fetch(t, p.Status.PodIP); got != "200 OK "+sampleIndex {
-		t.Errorf("the page is %q", got)
-	}
+	wantPage(t, p.Status.PodIP, "200 OK "+sampleIndex)
 	in := inspect(t, h, "nginxweb")
 	sharesSandbox(t, in)
 
@@ -227,9 +221,7 @@ func TestNginxWeb(t *testing.T) {
 	if first := status(p, "htmls"); first.RestartCount != 1 || first.State.Terminated == nil || first.State.Terminated.ExitCode != 0 {
 		t.Errorf("the init container in the next sandbox: %+v", first)
 	}
-	if got := fetch(t, p.Status.PodIP); got != "200 OK "+sampleIndex {
-		t.Errorf("the page from the next sandbox is %q", got)
-	}
+	wantPage(t, p.Status.PodIP, "200 OK "+sampleIndex)
 }
 
 // TestInitFirst holds the init container back: nothing of nginx is there until it has ended.
@@ -269,9 +261,7 @@ func TestInitFirst(t *testing.T) {
 	if nginx := in.running(t, "nginx"); startTime(t, nginx.PID) < began || startTime(t, in.Infra.PID) > began {
 		t.Error("the order was not infra, init container, nginx")
 	}
-	if got := fetch(t, p.Status.PodIP); got != "200 OK "+sampleIndex {
-		t.Errorf("the page is %q", got)
-	}
+	wantPage(t, p.Status.PodIP, "200 OK "+sampleIndex)
 }
 
 // TestInitFails has an init container that never succeeds: it is retried with the kubelet's back-off, and nginx never starts.
