@@ -158,12 +158,16 @@ func Detach(path string) error {
 	return nil
 }
 
-// retry repeats a call that a signal, or a rename elsewhere in the tree, made fail.
-func retry(call func() (int, error)) (int, error) {
-	for {
-		n, err := call()
+// maxTries bounds how often a lookup is made: a container that renames without end can disturb each.
+const maxTries = 256
+
+// retry repeats a call that a signal, or a rename elsewhere on the machine, made fail.
+func retry(call func() (int, error)) (n int, err error) {
+	for range maxTries {
+		n, err = call()
 		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
-			return n, err
+			break
 		}
 	}
+	return n, err
 }

@@ -111,3 +111,27 @@ func TestMakeTargetOwner(t *testing.T) {
 		}
 	}
 }
+
+func TestALookupThatIsAlwaysDisturbedEnds(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EAGAIN, unix.EINTR} {
+		calls := 0
+		_, err := retry(func() (int, error) {
+			if calls++; calls > 10*maxTries {
+				t.Fatal("it is tried without end")
+			}
+			return -1, errno
+		})
+		if !errors.Is(err, errno) || calls != maxTries {
+			t.Errorf("%v after %d tries", err, calls)
+		}
+	}
+	calls := 0
+	if n, err := retry(func() (int, error) {
+		if calls++; calls == 1 {
+			return -1, unix.EAGAIN
+		}
+		return 7, nil
+	}); n != 7 || err != nil || calls != 2 {
+		t.Errorf("%d, %v after %d calls", n, err, calls)
+	}
+}

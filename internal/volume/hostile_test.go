@@ -48,6 +48,9 @@ func TestSubPath(t *testing.T) {
 		if inode(t, m.File) != hulltest.Inode(t, filepath.Join(root, want)) {
 			t.Errorf("%s is not %s", path, want)
 		}
+		if m.File.Name() != filepath.Join(root, path) { // by which the mount's source is told
+			t.Errorf("%s is named %s", path, m.File.Name())
+		}
 	}
 	if info, err := os.Stat(filepath.Join(root, "new", "deep")); err != nil || info.Mode() != os.ModeDir|0o777 {
 		t.Errorf("made with %v, not as the volume itself: %v", info.Mode(), err)

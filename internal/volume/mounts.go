@@ -138,6 +138,8 @@ func openBeneath(dir *os.File, path string, flags uint64) (*os.File, error) {
 	return openat2(dir, path, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
 }
 
+// openat2 is [linux.OpenIn] and the like for a part of a volume: the file's name is its path on the host, which a mount's source is
+// told by.
 func openat2(dir *os.File, path string, flags, resolve uint64) (*os.File, error) {
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
 	for n := 1; ; n++ {
