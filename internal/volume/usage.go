@@ -56,15 +56,14 @@ func usage(ctx context.Context, path string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	m := measure{ctx: ctx, linked: map[uint64]bool{}}
+	m := measure{ctx: ctx}
 	err = m.dir(top, 0)
 	return m.bytes, err
 }
 
 type measure struct {
-	ctx    context.Context
-	bytes  int64
-	linked map[uint64]bool // inodes with several names that were counted
+	ctx   context.Context
+	bytes int64
 }
 
 // dir adds what a directory takes, and closes it.
@@ -99,13 +98,10 @@ func (m *measure) entry(d *os.File, name string, depth int) error {
 		return nil // it is gone
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		if st.Nlink > 1 {
-			if m.linked[st.Ino] {
-				return nil
-			}
-			m.linked[st.Ino] = true
-		}
-		m.bytes += st.Blocks * 512
+		// Each of its names counts for a part, and none has to be remembered: a container can make millions. All of them
+		// are in this tree, because no link leads from one mount into another.
+		names := int64(max(st.Nlink, 1))
+		m.bytes += (st.Blocks*512 + names - 1) / names
 		return nil
 	}
 	const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -493,5 +494,21 @@ func TestLostAndFound(t *testing.T) {
 	}
 	if uids, err := v.List(); err != nil || len(uids) != 0 {
 		t.Errorf("Pods: %v, %v", uids, err)
+	}
+}
+
+func TestAFileOfManyNamesCountsOnce(t *testing.T) {
+	dir := t.TempDir()
+	const names, size = 70, 600 << 10
+	if err := os.WriteFile(filepath.Join(dir, "0"), make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < names; i++ {
+		if err := os.Link(filepath.Join(dir, "0"), filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := usage(t.Context(), dir); err != nil || got < size || got > size+64<<10 {
+		t.Errorf("%d bytes, %v; want about %d", got, err, size)
 	}
 }
