@@ -205,7 +205,7 @@ func (c *Client) ask(what string, m message, fds ...*os.File) (*call, error) {
 	c.calls[m.seq] = asked
 	c.mu.Unlock()
 	if err := c.conn.Send(m.encode(nil), fds...); err != nil {
-		c.drop(m.seq)
+		c.drop(asked)
 		return nil, fmt.Errorf("ask the keeper to %s: %w", what, c.gone(err))
 	}
 	return asked, nil
@@ -218,7 +218,7 @@ func (c *Client) answer(ctx context.Context, asked *call) ([]Record, error) {
 	case <-c.done:
 		return nil, fmt.Errorf("ask the keeper to %s: it is gone: %w", asked.what, errdefs.ErrUnavailable)
 	case <-ctx.Done():
-		c.drop(asked.seq)
+		c.drop(asked)
 		return nil, fmt.Errorf("ask the keeper to %s: %w", asked.what, context.Cause(ctx))
 	}
 	if asked.err != nil {
@@ -227,14 +227,13 @@ func (c *Client) answer(ctx context.Context, asked *call) ([]Record, error) {
 	return asked.records, nil
 }
 
-// drop forgets a call that nobody waits for any more, with the descriptors that came for it.
-func (c *Client) drop(seq uint64) {
+// drop forgets a call that nobody waits for any more, answered or not, with the descriptors that came for it.
+func (c *Client) drop(asked *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.calls[seq]; w != nil {
-		closeRecords(w.records)
-		delete(c.calls, seq)
-	}
+	delete(c.calls, asked.seq)
+	closeRecords(asked.records)
+	asked.records = nil
 }
 
 func (c *Client) gone(err error) error {
