@@ -125,6 +125,11 @@ func (g *ground) start(ctx context.Context, name string, spec *oci.Spec) (_ *con
 	lap("directories of the overlay")
 	c.group = sync.OnceValues(func() (*cgroup.Group, error) { return g.tree.Create(name, cgroup.Resources{}) })
 	go c.group() // beside the rest, as in the runtime
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.end(ctx))
+		}
+	}()
 	rootfs, err := linux.Overlay(linux.OverlayOptions{Lower: g.layers, Upper: upper, Work: work, Volatile: true})
 	if err != nil {
 		return nil, err
@@ -211,12 +216,10 @@ func (g *ground) pod(ctx context.Context, name string) (_ *barePod, err error) {
 			return p, err
 		}
 		c, err := g.start(ctx, name+"/"+one, spec)
-		if c != nil {
-			p.containers = append(p.containers, c)
-		}
 		if err != nil {
 			return p, err
 		}
+		p.containers = append(p.containers, c)
 	}
 	return p, nil
 }
