@@ -10,19 +10,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-// needRoot is hulltest's rule; hulltest imports this package.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("HULL_TEST_NEED") == "root" {
-		t.Fatal("makes mounts: run it as root")
-	}
-	t.Skip("makes mounts: run it as root")
-}
+	"github.com/hull-pods/hull/internal/hulltest"
+)
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -50,7 +40,7 @@ func inMountNamespace(t *testing.T, fn func() error) {
 }
 
 func TestNewMount(t *testing.T) {
-	needRoot(t)
+	hulltest.NeedRoot(t)
 	m, err := NewMount("tmpfs", "mine", unix.MOUNT_ATTR_NOEXEC, KeyValue("size", "64k"), KeyValue("mode", "700"))
 	must(t, err)
 	defer func() { _ = m.Close() }()
@@ -69,7 +59,7 @@ func TestNewMount(t *testing.T) {
 }
 
 func TestCloneSetAttachDetach(t *testing.T) {
-	needRoot(t)
+	hulltest.NeedRoot(t)
 	source, at := t.TempDir(), t.TempDir()
 	inMountNamespace(t, func() error {
 		f, err := OpenSource(source)
@@ -164,7 +154,7 @@ func upperAndWork(t *testing.T) (upper, work string) {
 }
 
 func TestOverlay(t *testing.T) {
-	needRoot(t)
+	hulltest.NeedRoot(t)
 	for _, n := range []int{1, 3, 60} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			lower := layers(t, n)
@@ -186,7 +176,7 @@ func TestOverlay(t *testing.T) {
 
 // The second ways, for kernels that do not take layers one by one.
 func TestOverlayOfAList(t *testing.T) {
-	needRoot(t)
+	hulltest.NeedRoot(t)
 	for n, makeOne := range map[int]func(OverlayOptions) (*os.File, error){
 		3:  func(o OverlayOptions) (*os.File, error) { return overlay(o, layerList) },
 		12: func(o OverlayOptions) (*os.File, error) { return overlay(o, layerList) },
@@ -205,7 +195,7 @@ func TestOverlayOfAList(t *testing.T) {
 }
 
 func TestOverlayOfMounts(t *testing.T) {
-	needRoot(t)
+	hulltest.NeedRoot(t)
 	for name, makeOne := range map[string]func(OverlayOptions) (*os.File, error){"by descriptor": Overlay, "in a namespace aside": overlayByMount} {
 		t.Run(name, func(t *testing.T) {
 			lower := layers(t, 2)
@@ -229,7 +219,7 @@ func TestOverlayOfMounts(t *testing.T) {
 }
 
 func TestPTY(t *testing.T) {
-	needRoot(t)
+	hulltest.NeedRoot(t)
 	pts, err := NewMount("devpts", "devpts", 0, KeyValue("ptmxmode", "0666"))
 	must(t, err)
 	defer func() { _ = pts.Close() }()

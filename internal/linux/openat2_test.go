@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/hulltest"
 )
 
 func openDir(t *testing.T, dir string) *os.File {
@@ -99,7 +101,7 @@ func TestMakeTarget(t *testing.T) {
 }
 
 func TestMakeTargetOwner(t *testing.T) {
-	needRoot(t)
+	hulltest.NeedRoot(t)
 	dir := t.TempDir()
 	_, err := MakeTarget(openDir(t, dir), Target{Path: "a/b", UID: 200000, GID: 200001})
 	must(t, err)
