@@ -27,8 +27,9 @@
 //	GET    /api/v1/namespaces/{namespace}/pods/{name}/log     container, follow, previous, sinceSeconds, sinceTime,
 //	                                                          timestamps, tailLines, limitBytes, stream
 //	GET    /api/v1/namespaces/{namespace}/pods/{name}/exec    container, command (each word), stdin, stdout, stderr, tty;
-//	                                                          defaultContainer=told or quiet, where no container is named;
-//	POST   /api/v1/namespaces/{namespace}/pods/{name}/exec    WebSocket v5 or v4.channel.k8s.io, or SPDY
+//	                                                          WebSocket v5 or v4.channel.k8s.io, or SPDY; Hull's own:
+//	                                                          defaultContainer=told or quiet, where no container is named
+//	POST   /api/v1/namespaces/{namespace}/pods/{name}/exec    the same
 //	GET    /api/v1/namespaces/{namespace}/pods/{name}/attach  the same without command
 //	POST   /api/v1/namespaces/{namespace}/pods/{name}/attach
 //

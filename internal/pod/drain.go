@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Drain ends every Pod's processes, with the grace period that is its own, but at most patience for each container, and returns
-// when nothing of any Pod runs. Asked for again with less patience, it is that which counts. The objects stay, and nothing is
-// started any more: the next daemon goes on with those that are not over.
+// Drain ends every Pod's processes and returns when nothing of any Pod runs. Each container has its Pod's grace period, but no
+// more than patience; a second call with less patience shortens the first. The objects stay, and nothing is started any more: the
+// next daemon goes on with those that are not over.
 func (p *Pods) Drain(ctx context.Context, patience time.Duration) error {
 	p.mu.Lock()
 	if before := p.draining.Load(); before == 0 || int64(patience) < before {

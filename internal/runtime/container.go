@@ -31,7 +31,7 @@ type container struct {
 	held grip.Grip // while it runs
 
 	op      sync.Mutex // held by the one operation that changes what the kernel has: create, start, remove
-	givenUp bool       // op's: its start was refused leave
+	givenUp bool       // guarded by op: it was given up before it ran, and cannot be started any more
 
 	mu    sync.Mutex // guards what follows
 	rec   record.Container

@@ -31,6 +31,7 @@ type execution struct {
 	exit keeper.Exit
 }
 
+// ProcessEnded is told by [exits.Exits].
 func (e *execution) ProcessEnded(exit keeper.Exit) {
 	e.once.Do(func() {
 		e.exit = exit

@@ -102,7 +102,8 @@ func (s *sandbox) alive() error {
 	return nil
 }
 
-// lent is asked when the namespaces that a spec joins have been opened: they were the sandbox's.
+// lent says whether the namespaces that a spec joins by their paths were the sandbox's when they were opened. It is asked after
+// that: an infra process that has not ended by now had not then either.
 func (s *sandbox) lent(spec *oci.Spec) error {
 	for _, ns := range spec.Linux.Namespaces {
 		if ns.Path != "" {

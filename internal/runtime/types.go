@@ -9,7 +9,7 @@ import (
 	"github.com/hull-pods/hull/internal/runtime/streams"
 )
 
-// What sandboxes and containers shall be, and are. It is what is on record of them.
+// What sandboxes and containers shall be, and are, in the words of their records.
 type (
 	Owner           = record.Owner
 	SandboxConfig   = record.SandboxConfig
@@ -22,6 +22,7 @@ type (
 	Seccomp         = record.Seccomp
 )
 
+// The values of the types above: see [record].
 const (
 	OwnerAPI = record.OwnerAPI
 	OwnerCRI = record.OwnerCRI

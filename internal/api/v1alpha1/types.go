@@ -104,7 +104,7 @@ type Sandbox struct {
 	Interface     string    `json:"interface,omitempty"`     // inside
 	HostInterface string    `json:"hostInterface,omitempty"` // the other end
 	Infra         Process   `json:"infra"`
-	Containers    []Process `json:"containers"` // in the order in which they were made
+	Containers    []Process `json:"containers"` // in the order of the manifest, init containers first
 	Volumes       []Volume  `json:"volumes,omitempty"`
 }
 
@@ -172,7 +172,7 @@ type CheckReport struct {
 
 // Finding is one thing that is not as it should be.
 type Finding struct {
-	What     string `json:"what"`               // "veth hv3f… has no owner"
+	What     string `json:"what"`               // "sandbox 3f… has no owner"
 	Advice   string `json:"advice,omitempty"`   // the way out, where a person must do it
 	Repaired bool   `json:"repaired,omitempty"` // with ?repair=true
 	Error    string `json:"error,omitempty"`    // why the repair did not work

@@ -29,8 +29,8 @@ func Command(e *env.Env) *cobra.Command {
 		Use:   "run FILE|DIR|-...",
 		Short: "Apply Pods and follow them; Ctrl-C removes them",
 		Long: `Apply Pods and follow them: what is pulled, what changes, and each container's output with its name before the line.
-Ctrl-C removes the Pods, a second one kills them at once, and a third does not wait for that. It exits 0 when all of them succeeded, else with the failed container's exit code, and 125 for
-Hull's own errors.
+Ctrl-C removes the Pods, a second one kills them at once, and a third does not wait for that. It exits 0 when all of
+them succeeded, else with the failed container's exit code, and 125 for Hull's own errors.
 
 With -d it returns when each Pod is ready, or every container has started and those that ended exited 0; and else with
 the reason.`,

@@ -31,7 +31,7 @@ import (
 // recipe is part of the cache's name: a change of what is made changes it.
 const recipe = "1"
 
-// Names are the repositories and tags that the registry has.
+// names are the repositories and tags that the registry has.
 var names = []string{"library/debian:latest", "library/nginx:latest", "library/nginx:1.7.9", "dolphintwo/pod-sample:v2"}
 
 // Layout makes sure that the images are in the cache, an OCI layout directory, and returns it. Of several processes one makes

@@ -24,6 +24,7 @@ type Exits struct {
 	watchers map[string]Watcher // by the keeper's key
 }
 
+// New makes one that has no watchers yet.
 func New(k *keeper.Client, log *slog.Logger) *Exits {
 	return &Exits{keeper: k, log: log, watchers: map[string]Watcher{}}
 }

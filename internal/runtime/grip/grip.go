@@ -13,7 +13,8 @@ import (
 	"github.com/hull-pods/hull/internal/runtime/streams"
 )
 
-// Grip is what hulld holds of one. To let go of it ends nothing, as the keeper holds the same. The zero value holds nothing.
+// Grip is what hulld holds of a container that runs. To let go of it ends nothing, as the keeper holds the same. The zero value
+// holds nothing.
 type Grip struct {
 	mu    sync.Mutex
 	pidfd *os.File

@@ -12,7 +12,7 @@ type SandboxState string
 
 const (
 	SandboxReady    SandboxState = "SANDBOX_READY"
-	SandboxNotReady SandboxState = "SANDBOX_NOTREADY"
+	SandboxNotReady SandboxState = "SANDBOX_NOTREADY" // its infra process has ended
 )
 
 // SandboxStatus is one sandbox as it is now.
@@ -33,9 +33,9 @@ type SandboxStatus struct {
 type ContainerState string
 
 const (
-	ContainerCreated ContainerState = "CONTAINER_CREATED"
+	ContainerCreated ContainerState = "CONTAINER_CREATED" // its command has not run yet
 	ContainerRunning ContainerState = "CONTAINER_RUNNING"
-	ContainerExited  ContainerState = "CONTAINER_EXITED"
+	ContainerExited  ContainerState = "CONTAINER_EXITED"  // also one whose start failed
 	ContainerUnknown ContainerState = "CONTAINER_UNKNOWN" // it ran, and nobody could see how it ended
 )
 

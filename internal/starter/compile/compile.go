@@ -39,6 +39,7 @@ const (
 	FDWitness   = "witness"
 )
 
+// FDCgroup and the functions below it name the descriptors of which a program may use several.
 func FDCgroup(i int) string             { return fmt.Sprintf("cgroup %d", i+1) }
 func FDMount(destination string) string { return "mount for " + destination }
 func FDNamespace(t oci.LinuxNamespaceType) string {
@@ -48,6 +49,7 @@ func FDHierarchy(name string) string { return "cgroup hierarchy " + name }
 func FDDevice(p string) string       { return "device " + p }
 func FDNull(i int) string            { return fmt.Sprintf("null device %d", i) }
 
+// StdioNames are the descriptors that become 0, 1 and 2.
 var StdioNames = [3]string{"stdin", "stdout", "stderr"}
 
 // compiler turns one spec into one program, from the top of the program to its end.

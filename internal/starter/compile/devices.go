@@ -98,6 +98,7 @@ func (t *tree) device(dir birth.Arg, name string, d oci.LinuxDevice, fresh bool)
 	}
 }
 
+// NodeType is what mknod(2) calls a device of a spec: c, u (an unbuffered c), b or p.
 func NodeType(t string) uint32 {
 	switch t {
 	case "b":

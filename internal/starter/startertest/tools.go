@@ -18,7 +18,7 @@ import (
 	"github.com/hull-pods/hull/internal/starter"
 )
 
-// busyboxRoot is a directory with a static busybox under all of its names.
+// BusyboxRoot is a directory with a static busybox under all of its names.
 func BusyboxRoot(t testing.TB) string {
 	t.Helper()
 	const box = "/bin/busybox"
@@ -41,7 +41,7 @@ func BusyboxRoot(t testing.TB) string {
 	return dir
 }
 
-// rootfs is a detached overlay over a directory.
+// Rootfs is a detached overlay over a directory.
 func Rootfs(t testing.TB, lower string) *os.File {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,6 +56,7 @@ func Rootfs(t testing.TB, lower string) *os.File {
 	return f
 }
 
+// Must ends a test that cannot go on.
 func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -63,7 +64,7 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// spec is a container's with everything on, from the same defaults as Hull's own.
+// Spec is a container's with everything on, from the same defaults as Hull's own.
 func Spec(t testing.TB, c oci.Config) *oci.Spec {
 	t.Helper()
 	if c.Namespaces.Net.Kind == "" {
@@ -87,7 +88,7 @@ type Outcome struct {
 	Out    string
 }
 
-// reap waits for a child of the test's.
+// Reap waits for a child of the test's.
 func Reap(t testing.TB, p *starter.Process) unix.WaitStatus {
 	t.Helper()
 	defer func() { _ = p.PIDFD.Close() }()
@@ -104,13 +105,14 @@ func Reap(t testing.TB, p *starter.Process) unix.WaitStatus {
 	}
 }
 
+// Context gives a start a minute: one that hangs fails its test alone.
 func Context(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// run starts a container and waits for its end; its output is what it wrote to both streams.
+// Run starts a container and waits for its end; its output is what it wrote to both streams.
 func Run(t testing.TB, n starter.Starter, r starter.Request) (Outcome, error) {
 	t.Helper()
 	read, write, err := os.Pipe()
@@ -130,7 +132,7 @@ func Run(t testing.TB, n starter.Starter, r starter.Request) (Outcome, error) {
 	return Outcome{Reap(t, p), out.String()}, nil
 }
 
-// reapStage reaps the first stage of a birth that forked, as the keeper does.
+// ReapStage reaps the first stage of a birth that forked, as the keeper does.
 func ReapStage(t testing.TB) {
 	t.Helper()
 	for {
@@ -141,7 +143,7 @@ func ReapStage(t testing.TB) {
 	}
 }
 
-// reapAll reaps until a process has ended: the first of a PID namespace cannot while another of it is unreaped.
+// ReapAll reaps until a process has ended: the first of a PID namespace cannot while another of it is unreaped.
 func ReapAll(t testing.TB, p *starter.Process) {
 	t.Helper()
 	_ = p.PIDFD.Close()
@@ -157,7 +159,7 @@ func ReapAll(t testing.TB, p *starter.Process) {
 	}
 }
 
-// running starts a container that sleeps until the test ends.
+// Running starts a container that sleeps until the test ends.
 func Running(t testing.TB, n starter.Starter, r starter.Request) *starter.Process {
 	t.Helper()
 	p, err := n.Start(Context(t), r)
@@ -171,12 +173,13 @@ func Running(t testing.TB, n starter.Starter, r starter.Request) *starter.Proces
 	return p
 }
 
-// execIn runs a command in a container and waits for its end.
+// ExecIn runs a command in a container and waits for its end.
 func ExecIn(t testing.TB, n starter.Starter, c *starter.Process, s *oci.Spec, e oci.Exec, change func(*oci.Process)) (Outcome, error) {
 	t.Helper()
 	return ExecNamed(t, n, "c", c, s, e, change)
 }
 
+// ExecNamed is ExecIn for a starter that knows the container by a name of its own.
 func ExecNamed(t testing.TB, n starter.Starter, name string, c *starter.Process, s *oci.Spec, e oci.Exec, change func(*oci.Process)) (Outcome, error) {
 	t.Helper()
 	p, err := oci.ExecProcess(s, e)
@@ -214,7 +217,7 @@ func ExecNamed(t testing.TB, n starter.Starter, name string, c *starter.Process,
 	return Outcome{status, out.String()}, nil
 }
 
-// infra starts an infra process that ends with the test.
+// Infra starts an infra process that ends with the test.
 func Infra(t testing.TB, n starter.Starter, r starter.InfraRequest) *starter.Process {
 	t.Helper()
 	if len(r.UIDMappings) == 0 {
@@ -234,8 +237,10 @@ func Infra(t testing.TB, n starter.Starter, r starter.InfraRequest) *starter.Pro
 	return p
 }
 
+// NSPath is one of a process' namespaces.
 func NSPath(pid int, name string) string { return fmt.Sprintf("/proc/%d/ns/%s", pid, name) }
 
+// Expect wants a command that succeeded and wrote this.
 func Expect(t testing.TB, o Outcome, want string) {
 	t.Helper()
 	if o.Out != want || o.Status != 0 {
