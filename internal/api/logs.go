@@ -18,30 +18,7 @@ import (
 
 // logs answers with a container's output as text, and with ?follow goes on until the container ends or the client goes.
 func (s streams) logs(w http.ResponseWriter, r *http.Request) error {
-	var o corev1.PodLogOptions
-	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
-		return badRequest(err.Error())
-	}
-	if o.Stream == nil {
-		all := corev1.LogStreamAll
-		o.Stream = &all
-	}
-	var internal core.PodLogOptions
-	if err := s.scheme.Convert(&o, &internal, nil); err != nil {
-		return err
-	}
-	if errs := validation.ValidatePodLogOptions(&internal, true); len(errs) > 0 {
-		return apierrors.NewInvalid(core.Kind("PodLogOptions"), r.PathValue("name"), errs)
-	}
-	pod, err := store.Get[*corev1.Pod](s.cfg.Store, r.PathValue("namespace"), r.PathValue("name"))
-	if err != nil {
-		return err
-	}
-	container, err := containerOf(pod, o.Container)
-	if err != nil {
-		return err
-	}
-	id, err := logged(pod, container, o.Previous)
+	o, id, err := s.logRequest(r)
 	if err != nil {
 		return err
 	}
@@ -62,7 +39,7 @@ func (s streams) logs(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
-	err = s.cfg.Runtime.Logs(ctx, id, logOptions(&o, time.Now()), stdout, stderr)
+	err = s.cfg.Runtime.Logs(ctx, id, logOptions(o, time.Now()), stdout, stderr)
 	switch {
 	case err == nil:
 		return out.begin()
@@ -73,6 +50,35 @@ func (s streams) logs(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Del("Content-Type")
 	return err
+}
+
+// logRequest is what a request for a log wants, and the ID of the container whose log it is.
+func (s streams) logRequest(r *http.Request) (*corev1.PodLogOptions, string, error) {
+	var o corev1.PodLogOptions
+	if err := s.params.DecodeParameters(r.URL.Query(), corev1.SchemeGroupVersion, &o); err != nil {
+		return nil, "", badRequest(err.Error())
+	}
+	if o.Stream == nil {
+		all := corev1.LogStreamAll
+		o.Stream = &all
+	}
+	var internal core.PodLogOptions
+	if err := s.scheme.Convert(&o, &internal, nil); err != nil {
+		return nil, "", err
+	}
+	if errs := validation.ValidatePodLogOptions(&internal, true); len(errs) > 0 {
+		return nil, "", apierrors.NewInvalid(core.Kind("PodLogOptions"), r.PathValue("name"), errs)
+	}
+	pod, err := store.Get[*corev1.Pod](s.cfg.Store, r.PathValue("namespace"), r.PathValue("name"))
+	if err != nil {
+		return nil, "", err
+	}
+	container, err := containerOf(pod, o.Container)
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := logged(pod, container, o.Previous)
+	return &o, id, err
 }
 
 // logOptions are a request's options in the words of the log reader.
