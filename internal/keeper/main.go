@@ -48,7 +48,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	var err error
 	switch {
 	case *check:
-		err = CheckState(os.NewFile(3, "state"), stdout)
+		err = checkState(os.NewFile(3, "state"), stdout)
 	case flags.NArg() == 0:
 		flags.Usage()
 		return 2

@@ -153,8 +153,8 @@ func readWord(r *os.File) (string, error) {
 	return string(b), err
 }
 
-// CheckState is the other side of checkProgram.
-func CheckState(mem *os.File, say io.Writer) error {
+// checkState is the other side of checkProgram.
+func checkState(mem *os.File, say io.Writer) error {
 	if _, err := readState(mem); err != nil {
 		return err
 	}
