@@ -140,7 +140,7 @@ func (tr traces) routes() []string {
 	for _, table := range []struct {
 		file         string
 		column, base int // of the metric
-	}{{"/proc/net/route", 6, 10}, {"/proc/net/ipv6_route", 5, 16}} {
+	}{{"/proc/thread-self/net/route", 6, 10}, {"/proc/thread-self/net/ipv6_route", 5, 16}} {
 		data, err := os.ReadFile(table.file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return append(left, err.Error())
