@@ -2,7 +2,7 @@
 //
 // Deciding and doing are apart. Package plan looks at the object and at what is seen and says what to do; package status
 // says what the object shall tell; package spec turns the spec into the runtime's values. All three are pure. A worker is
-// one goroutine, which alone owns what is seen of its Pod:
+// one goroutine, which alone owns what is seen of its Pod and exists while there is something to look at:
 //
 //	store's watch ──► object ─┐                        ┌─► status ──► store
 //	runtime's events ─► look ─┼─► worker: seen ─► plan ─┤
@@ -21,8 +21,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,7 +127,7 @@ func (p *Pods) Run(ctx context.Context) error {
 	go p.events.run(telling)
 	defer func() {
 		cancel()
-		p.work.Wait()
+		p.rest()
 		p.events.close()
 		<-telling
 	}()
@@ -225,7 +227,7 @@ func (p *Pods) orphans(ctx context.Context, listed map[types.UID]bool, found map
 			pod.Namespace, pod.Name = s[0].Config.Namespace, s[0].Config.Name
 		}
 		p.cfg.Log.Info("removing what is left of a Pod that is not in the store", "pod", pod.Name, "namespace", pod.Namespace, "uid", uid)
-		p.newWorker(ctx, pod, found[uid], true)
+		p.newWorker(ctx, pod, found[uid], true).inbox.look()
 	}
 	clear(found)
 }
@@ -253,19 +255,44 @@ func (p *Pods) newWorker(ctx context.Context, pod *v1.Pod, sandboxes []runtime.S
 	for _, s := range sandboxes {
 		p.owners[s.ID] = pod.UID
 	}
-	p.work.Go(func() {
-		w.run(ctx)
-		defer close(w.ended)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.workers, pod.UID)
-		for id, uid := range p.owners {
-			if uid == pod.UID {
-				delete(p.owners, id)
+	w.inbox.wake = func() {
+		p.work.Go(func() {
+			if w.run(ctx) {
+				p.bury(w)
 			}
-		}
-	})
+		})
+	}
 	return w
+}
+
+// bury forgets a worker that has ended.
+func (p *Pods) bury(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer close(w.ended)
+	delete(p.workers, w.pod.UID)
+	for id, uid := range p.owners {
+		if uid == w.pod.UID {
+			delete(p.owners, id)
+		}
+	}
+}
+
+// rest ends all work on Pods, and waits until nobody is at it any more.
+func (p *Pods) rest() {
+	p.mu.Lock()
+	left := slices.Collect(maps.Values(p.workers))
+	for _, w := range left {
+		w.inbox.close()
+	}
+	p.mu.Unlock()
+	p.work.Wait()
+	for _, w := range left {
+		w.inbox.close() // the timer too: who was at it may have set it again
+		if !over(w.ended) {
+			p.bury(w)
+		}
+	}
 }
 
 // own notes whose sandbox it is, before the runtime has anything to tell of it.

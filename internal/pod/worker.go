@@ -18,11 +18,12 @@ import (
 	"github.com/hull-pods/hull/internal/volume"
 )
 
-// worker is one Pod. Its goroutine alone touches the fields; actions that are under way have copies of what they need.
+// worker is one Pod. Its goroutine, of which there is at most one at a time, alone touches the fields; actions that are under way have
+// copies of what they need.
 type worker struct {
 	p     *Pods
 	log   *slog.Logger
-	inbox *inbox
+	inbox inbox
 
 	pod       *v1.Pod      // ours: metadata and spec as in the store, the status as computed last
 	published v1.PodStatus // what the store says
@@ -55,7 +56,7 @@ type record struct{ log, termination string }
 
 func newWorker(p *Pods, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker {
 	w := &worker{
-		p: p, inbox: newInbox(), quiet: make(chan struct{}), pod: shallow(pod), published: pod.Status,
+		p: p, quiet: make(chan struct{}), pod: shallow(pod), published: pod.Status,
 		log:     p.cfg.Log.With("namespace", pod.Namespace, "pod", pod.Name),
 		stopped: map[string]bool{}, messages: map[string]string{}, records: map[string]record{}, noted: map[string]bool{}, flights: map[string]*flight{},
 		seen: plan.Seen{
@@ -70,6 +71,8 @@ func newWorker(p *Pods, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker 
 	for _, s := range sandboxes {
 		w.sandboxes = append(w.sandboxes, s.ID)
 	}
+	w.inbox.timer = time.AfterFunc(time.Hour, w.inbox.look)
+	w.inbox.timer.Stop()
 	return w
 }
 
@@ -79,26 +82,25 @@ func shallow(pod *v1.Pod) *v1.Pod {
 	return &own
 }
 
-func (w *worker) run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+// run steps until there is nothing to look at, and tells whether it was for the last time.
+func (w *worker) run(ctx context.Context) (over bool) {
 	for !w.over {
-		select {
-		case <-ctx.Done():
-			for _, f := range w.flights {
-				f.cancel()
-			}
-			return
-		case <-w.inbox.wake:
-		case <-timer.C:
+		if ctx.Err() != nil {
+			w.inbox.close()
+			return false
 		}
-		w.read(w.inbox.take())
-		wake := w.step(ctx)
-		timer.Stop()
-		if !wake.IsZero() {
-			timer.Reset(max(time.Until(wake), 0))
+		m, ok := w.inbox.take()
+		if !ok {
+			return false
+		}
+		w.inbox.timer.Stop()
+		w.read(m)
+		if wake := w.step(ctx); !wake.IsZero() {
+			w.inbox.timer.Reset(max(time.Until(wake), 0))
 		}
 	}
+	w.inbox.close()
+	return true
 }
 
 // read takes in what has come.
