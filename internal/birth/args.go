@@ -122,7 +122,7 @@ func (s cstring) place(e *encoder) (operand, error) {
 	if strings.IndexByte(string(s), 0) >= 0 {
 		return operand{}, fmt.Errorf("%q has a zero byte in it", string(s))
 	}
-	return address(e.bytes(string(s)+"\x00", 1)), nil
+	return address(e.bytes(string(s), terminated)), nil
 }
 
 type data string
@@ -139,8 +139,7 @@ func (d data) text(format) string {
 	return strconv.Quote(string(d))
 }
 
-// place aligns to 8, as these bytes may be any structure.
-func (d data) place(e *encoder) (operand, error) { return address(e.bytes(string(d), 8)), nil }
+func (d data) place(e *encoder) (operand, error) { return address(e.bytes(string(d), plain)), nil }
 
 // pointers is an array of addresses of texts that ends in a zero, as execve takes.
 type pointers struct {

@@ -1,7 +1,6 @@
 package birth
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -10,11 +9,18 @@ import (
 	"github.com/hull-pods/hull/internal/linux"
 )
 
+// Encoder encodes one program after the other in the same memory. The zero value is ready.
+type Encoder struct {
+	e       encoder
+	message []byte
+}
+
 // encoder lays a program out. Data come first in the image, so that every address is known as soon as it is given out.
 type encoder struct {
 	p         *Program
 	image     image
 	results   []int // of each step: the offset of its result
+	starts    []int // of each step: its first wire step
 	variables map[*Variable]int
 	buffers   map[*Buffer]int
 	reserved  map[Arg]int
@@ -24,8 +30,15 @@ type encoder struct {
 
 type shared struct {
 	bytes string
-	align int
+	kind  sharing
 }
+
+type sharing bool
+
+const (
+	plain      sharing = false // aligned to 8, as the bytes may be any structure
+	terminated sharing = true  // with a zero byte behind them
+)
 
 type copied struct {
 	from operand
@@ -33,39 +46,59 @@ type copied struct {
 }
 
 // Encode is the message that makes hull-init of that architecture perform the program.
-func (p *Program) Encode(arch linux.Arch) ([]byte, error) {
+func (p *Program) Encode(arch linux.Arch) ([]byte, error) { return new(Encoder).Encode(p, arch) }
+
+// Encode is [Program.Encode]; the message lasts until the next one.
+func (r *Encoder) Encode(p *Program, arch linux.Arch) ([]byte, error) {
 	if letters[arch] == 0 {
 		return nil, fmt.Errorf("program %s: no hull-init for architecture %q", p.name, arch)
 	}
 	if err := p.ends(); err != nil {
 		return nil, err
 	}
-	e := &encoder{
-		p: p,
-		image: image{
-			arch: arch, control: controlSize(len(p.fds)),
-			data: make([]byte, 0, usualData), steps: make([]wireStep, 0, len(p.steps)*5/4), // with the copies between them
-		},
-		results:   make([]int, 0, len(p.steps)),
-		variables: map[*Variable]int{}, buffers: map[*Buffer]int{}, reserved: map[Arg]int{}, shared: map[shared]int{},
-	}
-	starts := make([]int, 0, len(p.steps)+1) // of each step: its first wire step
+	e := &r.e
+	e.begin(p, arch)
+	defer e.forget()
 	for i := range p.steps {
-		starts = append(starts, len(e.image.steps))
+		e.starts = append(e.starts, len(e.image.steps))
 		if err := e.step(i, arch); err != nil {
 			return nil, fmt.Errorf("program %s: step %d, %s: %w", p.name, i+1, p.steps[i].name, err)
 		}
 	}
-	starts = append(starts, len(e.image.steps))
-	if err := e.rules(starts); err != nil {
+	e.starts = append(e.starts, len(e.image.steps))
+	if err := e.rules(e.starts); err != nil {
 		return nil, fmt.Errorf("program %s: %w", p.name, err)
 	}
-	e.bytesAt(nil, 8) // where steps are aligned
-	b, err := e.image.encode()
-	if err != nil {
+	e.align(8) // as steps are
+	var err error
+	if r.message, err = e.image.encode(r.message[:0]); err != nil {
 		return nil, fmt.Errorf("program %s: %w", p.name, err)
 	}
-	return b, nil
+	return r.message, nil
+}
+
+// begin starts with an empty image, in the memory of the one before.
+func (e *encoder) begin(p *Program, arch linux.Arch) {
+	if e.shared == nil {
+		e.variables, e.buffers, e.reserved, e.shared = map[*Variable]int{}, map[*Buffer]int{}, map[Arg]int{}, map[shared]int{}
+	}
+	e.p = p
+	e.image = image{
+		arch: arch, control: controlSize(len(p.fds)), data: slices.Grow(e.image.data[:0], usualData),
+		steps: slices.Grow(e.image.steps[:0], len(p.steps)*5/4), // with the copies between them
+		rules: e.image.rules[:0],
+	}
+	e.results, e.starts = slices.Grow(e.results[:0], len(p.steps)), slices.Grow(e.starts[:0], len(p.steps)+1)
+	e.copies = e.copies[:0]
+}
+
+// forget lets go of the program.
+func (e *encoder) forget() {
+	e.p = nil
+	clear(e.variables)
+	clear(e.buffers)
+	clear(e.reserved)
+	clear(e.shared)
 }
 
 // usualData is room for the data of a container's birth.
@@ -103,7 +136,7 @@ func (e *encoder) step(i int, arch linux.Arch) error {
 	if s.kind == assign {
 		w.into = uint32(e.variable(s.into))
 	} else {
-		w.into = uint32(e.bytesAt(make([]byte, 4), 4))
+		w.into = uint32(e.zeros(4, 4))
 	}
 	e.results = append(e.results, int(w.into))
 	e.image.steps = append(e.image.steps, w)
@@ -147,31 +180,45 @@ func (s step) assigned() (number, bool) {
 // address is the operand of a place in the image.
 func address(offset int) operand { return operand{value: uint64(regionBase + offset)} }
 
-// bytesAt appends to the data and says at which offset of the image.
-func (e *encoder) bytesAt(b []byte, align int) int {
-	for (headerSize+len(e.image.data))%align != 0 {
+// align pads the data, and says at which offset of the image they then end.
+func (e *encoder) align(to int) int {
+	for (headerSize+len(e.image.data))%to != 0 {
 		e.image.data = append(e.image.data, 0)
 	}
-	at := headerSize + len(e.image.data)
-	e.image.data = append(e.image.data, b...)
+	return headerSize + len(e.image.data)
+}
+
+// zeros appends memory to the data and says at which offset of the image.
+func (e *encoder) zeros(size, align int) int {
+	at := e.align(align)
+	n := len(e.image.data)
+	e.image.data = slices.Grow(e.image.data, size)[:n+size]
+	clear(e.image.data[n:])
 	return at
 }
 
-// bytes is bytesAt for what never changes: the same bytes are there once.
-func (e *encoder) bytes(s string, align int) int {
-	key := shared{s, align}
+// bytes appends what never changes: the same bytes are there once.
+func (e *encoder) bytes(s string, kind sharing) int {
+	key := shared{s, kind}
 	at, ok := e.shared[key]
-	if !ok {
-		at = e.bytesAt([]byte(s), align)
-		e.shared[key] = at
+	if ok {
+		return at
 	}
+	if kind == plain {
+		at = e.align(8)
+		e.image.data = append(e.image.data, s...)
+	} else {
+		at = e.align(1)
+		e.image.data = append(append(e.image.data, s...), 0)
+	}
+	e.shared[key] = at
 	return at
 }
 
 // reserve gives an argument memory of its own, the same each time.
 func (e *encoder) reserve(a Arg, size int) (at int, already bool) {
 	if at, already = e.reserved[a]; !already {
-		at = e.bytesAt(make([]byte, size), 8)
+		at = e.zeros(size, 8)
 		e.reserved[a] = at
 	}
 	return at, already
@@ -180,7 +227,7 @@ func (e *encoder) reserve(a Arg, size int) (at int, already bool) {
 func (e *encoder) buffer(b *Buffer) int {
 	at, ok := e.buffers[b]
 	if !ok {
-		at = e.bytesAt(make([]byte, b.size), 8)
+		at = e.zeros(b.size, 8)
 		e.buffers[b] = at
 	}
 	return at
@@ -189,7 +236,8 @@ func (e *encoder) buffer(b *Buffer) int {
 func (e *encoder) variable(v *Variable) int {
 	at, ok := e.variables[v]
 	if !ok {
-		at = e.bytesAt(binary.LittleEndian.AppendUint32(nil, uint32(v.initial)), 4)
+		at = e.zeros(4, 4)
+		e.put(at, 4, uint64(uint32(v.initial)))
 		e.variables[v] = at
 	}
 	return at

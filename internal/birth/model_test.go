@@ -81,7 +81,7 @@ func random(r *rand.Rand) []byte {
 		}
 		m.steps = append(m.steps, s)
 	}
-	b, err := m.encode()
+	b, err := m.encode(nil)
 	if err != nil {
 		panic(err)
 	}
@@ -148,7 +148,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := m.encode()
+		again, err := m.encode(nil)
 		if err != nil || !slices.Equal(b, again) {
 			t.Errorf("%x encodes to %x, %v", b, again, err)
 		}

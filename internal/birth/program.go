@@ -72,10 +72,10 @@ type Label int
 const next Label = -1
 
 // New starts a program. The name heads its listing.
-func New(name string) *Program { return &Program{name: name, steps: make([]step, 0, usualSteps)} }
+func New(name string) *Program { return &Program{name: name} }
 
-// usualSteps is room for the steps of a container's birth, so that they need not move while it grows.
-const usualSteps = 128
+// Grow makes room for that many steps, so that they need not move while the program grows.
+func (p *Program) Grow(steps int) { p.steps = slices.Grow(p.steps, steps) }
 
 // FD is the descriptor of that name, which the sender puts beside the program at its place in [Program.Descriptors]. The
 // same name is the same descriptor.

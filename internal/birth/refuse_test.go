@@ -203,7 +203,7 @@ func TestIncomplete(t *testing.T) {
 				t.Fatal(err)
 			}
 			m.data = append(m.data, make([]byte, controlOffset-len(sound(t, arch)))...)
-			b, err := m.encode()
+			b, err := m.encode(nil)
 			if err != nil || len(b) != controlOffset {
 				t.Fatal(len(b), err)
 			}

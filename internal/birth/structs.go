@@ -122,13 +122,14 @@ func CapData(effective, permitted, inheritable uint64) Arg {
 
 // Filter is a struct sock_fprog: a seccomp filter.
 func Filter(program []unix.SockFilter) Arg {
-	code := make([]byte, 0, 8*len(program))
+	var code strings.Builder
+	code.Grow(8 * len(program))
 	for _, i := range program {
-		code = append(code, byte(i.Code), byte(i.Code>>8), i.Jt, i.Jf, byte(i.K), byte(i.K>>8), byte(i.K>>16), byte(i.K>>24))
+		code.Write([]byte{byte(i.Code), byte(i.Code >> 8), i.Jt, i.Jf, byte(i.K), byte(i.K >> 8), byte(i.K >> 16), byte(i.K >> 24)})
 	}
 	shown := fmt.Sprintf("{%d instructions}", len(program))
 	return &structure{shown: shown, fields: []field{
-		{"", 2, number(len(program)), nil}, {"", 0, nil, nil}, {"", 8, data(code), nil},
+		{"", 2, number(len(program)), nil}, {"", 0, nil, nil}, {"", 8, data(code.String()), nil},
 	}}
 }
 

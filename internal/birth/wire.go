@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hull-pods/hull/internal/linux"
 )
@@ -87,18 +88,18 @@ func controlSize(n int) int {
 	return size
 }
 
-func (m *image) encode() ([]byte, error) {
+// encode appends the image to b.
+func (m *image) encode(b []byte) ([]byte, error) {
 	le := binary.LittleEndian
 	at := headerSize + len(m.data)
 	size := at + stepSize*len(m.steps) + ruleSize*len(m.rules)
 	if size > controlOffset {
-		return nil, fmt.Errorf("takes %d bytes of at most %d", size, controlOffset)
+		return b, fmt.Errorf("takes %d bytes of at most %d", size, controlOffset)
 	}
 	if m.control > controlMax {
-		return nil, errors.New("takes too many descriptors")
+		return b, errors.New("takes too many descriptors")
 	}
-	b := make([]byte, 0, size)
-	b = append(b, 'H', 'I', letters[m.arch], version)
+	b = append(slices.Grow(b, size), 'H', 'I', letters[m.arch], version)
 	for _, n := range []int{size, at, len(m.steps), len(m.rules), m.control} {
 		b = le.AppendUint32(b, uint32(n))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/birth"
 	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/starter"
@@ -131,8 +132,9 @@ func BenchmarkCompile(b *testing.B) {
 	c, err := compile.Container(s, facts, 9)
 	must(b, err)
 	b.Run("encode", func(b *testing.B) {
+		var e birth.Encoder
 		for b.Loop() {
-			if _, err := c.Program.Encode(linux.Native); err != nil {
+			if _, err := e.Encode(c.Program, linux.Native); err != nil {
 				b.Fatal(err)
 			}
 		}

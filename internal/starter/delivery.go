@@ -131,7 +131,8 @@ func (d *delivery) clone(t template, o order) {
 
 // run sends the program and waits for what becomes of it.
 func (d *delivery) run(ctx context.Context, b *compile.Birth, p *oci.Process) (*Process, error) {
-	image, err := b.Program.Encode(linux.Native)
+	encoder := d.n.encoders.Get().(*birth.Encoder)
+	image, err := encoder.Encode(b.Program, linux.Native)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +156,12 @@ func (d *delivery) run(ctx context.Context, b *compile.Birth, p *oci.Process) (*
 		_ = c.conn.SetDeadline(time.Now().Add(dieLimit)) // its end may be held open: see expect
 	})
 	defer stop()
-	proc, err := d.converse(ctx, c, b, p, image, fds)
+	err = d.send(c, b, p, image, fds)
+	d.n.encoders.Put(encoder) // the message is not needed any more
+	var proc *Process
+	if err == nil {
+		proc, err = d.converse(ctx, c, b, p)
+	}
 	if err != nil {
 		d.bury()
 		switch {
@@ -187,17 +193,19 @@ func (d *delivery) descriptors(p *birth.Program) ([]*os.File, error) {
 	return fds, nil
 }
 
-func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p *oci.Process, image []byte, fds []*os.File) (*Process, error) {
+// send gives the process its program, once it is on record.
+func (d *delivery) send(c *cloned, b *compile.Birth, p *oci.Process, image []byte, fds []*os.File) error {
 	d.outside(c.pid, p)
-	proc := &Process{PID: c.pid}
 	if !b.Forks {
 		if err := d.record(c.pid); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := birth.Send(c.conn, image, fds); err != nil {
-		return nil, err
-	}
+	return birth.Send(c.conn, image, fds)
+}
+
+func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p *oci.Process) (*Process, error) {
+	proc := &Process{PID: c.pid}
 	if d.ready != nil && !d.hooks.any() {
 		// The word is there before the process comes to wait for it: what is recorded costs the start nothing. Should
 		// the process wait for something else first, its words come in the wrong order, but it still needs all of them.

@@ -42,6 +42,7 @@ type Native struct {
 	oldProc bool
 
 	patience time.Duration
+	encoders sync.Pool // of *birth.Encoder
 
 	mu       sync.Mutex
 	spawners [hostTree + 1]*spawner
@@ -52,6 +53,7 @@ type Native struct {
 func NewNative(cfg Config) (_ *Native, err error) {
 	n := &Native{
 		cfg: cfg, filters: filters{seccomp.NewCache(runtime.GOARCH)}, infra: compile.RestFilter(linux.Native), patience: patience,
+		encoders: sync.Pool{New: func() any { return new(birth.Encoder) }},
 	}
 	defer func() {
 		if err != nil {

@@ -77,6 +77,7 @@ func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 		return nil, err
 	}
 	c := &compiler{p: birth.New("container"), spec: spec, facts: facts, userns: ns.User()}
+	c.p.Grow(usualSteps)
 	t := &tree{compiler: c, root: c.p.FD(FDRootfs)}
 	b := &Birth{Program: c.p, Flags: ns.First(), Tree: WantsHost(spec)}
 	c.emptyRoot = !b.Tree && !c.userns
@@ -99,6 +100,9 @@ func Container(spec *oci.Spec, facts Facts, cgroups int) (*Birth, error) {
 	b.Forks, b.Late = c.forks, ns.lateFork()
 	return b, nil
 }
+
+// usualSteps is room for the steps of most containers.
+const usualSteps = 256
 
 func (c *compiler) names(ns Namespaces) {
 	if c.spec.Hostname != "" && ns.listed(unix.CLONE_NEWUTS) {
