@@ -259,6 +259,7 @@ func (d *daemon) openAPI(ctx context.Context) (err error) {
 // serve runs until somebody stops it, or the keeper dies: without it exits go unseen, and the next hulld must find out
 // what is left.
 func (d *daemon) serve(ctx context.Context) error {
+	collectOften()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return d.pods.Run(ctx) })
 	work.Go(func() error { return d.api.Serve(ctx, d.socket) })
