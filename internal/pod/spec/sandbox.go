@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/component-helpers/node/util/sysctl"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 
 	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/runtime"
@@ -132,24 +134,54 @@ func sysctls(pod *v1.Pod) map[string]string {
 	return m
 }
 
-// ports are the ports of the host that lead into the Pod. In a Pod on the host's network they are only claimed.
+// ports are the ports of the host that lead into the Pod. In a Pod on the host's network they are only claimed. Those of sidecars are
+// among them, as the scheduler counts them, though the kubelet passes over them; one that a container has too is the container's.
+// Other init containers have none: they come and go, and the sandbox stays.
 func ports(pod *v1.Pod) ([]runtime.Port, error) {
 	var list []runtime.Port
 	for i := range pod.Spec.Containers {
-		for _, p := range pod.Spec.Containers[i].Ports {
-			if p.HostPort == 0 {
-				continue
-			}
-			port := runtime.Port{HostPort: uint16(p.HostPort), ContainerPort: uint16(p.ContainerPort), Protocol: string(p.Protocol)}
-			if p.HostIP != "" {
-				ip, err := netip.ParseAddr(p.HostIP)
-				if err != nil {
-					return nil, fmt.Errorf("hostIP of port %d of container %q: %w", p.HostPort, pod.Spec.Containers[i].Name, err)
-				}
-				port.HostIP = ip
-			}
-			list = append(list, port)
+		own, err := hostPorts(&pod.Spec.Containers[i])
+		if err != nil {
+			return nil, err
 		}
+		list = append(list, own...)
+	}
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		if !podutil.IsRestartableInitContainer(c) {
+			continue
+		}
+		own, err := hostPorts(c)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range own {
+			taken := func(other runtime.Port) bool {
+				return other.HostIP == p.HostIP && other.HostPort == p.HostPort && other.Protocol == p.Protocol
+			}
+			if !slices.ContainsFunc(list, taken) {
+				list = append(list, p)
+			}
+		}
+	}
+	return list, nil
+}
+
+func hostPorts(c *v1.Container) ([]runtime.Port, error) {
+	var list []runtime.Port
+	for _, p := range c.Ports {
+		if p.HostPort == 0 {
+			continue
+		}
+		port := runtime.Port{HostPort: uint16(p.HostPort), ContainerPort: uint16(p.ContainerPort), Protocol: string(p.Protocol)}
+		if p.HostIP != "" {
+			ip, err := netip.ParseAddr(p.HostIP)
+			if err != nil {
+				return nil, fmt.Errorf("hostIP of port %d of container %q: %w", p.HostPort, c.Name, err)
+			}
+			port.HostIP = ip
+		}
+		list = append(list, port)
 	}
 	return list, nil
 }

@@ -41,6 +41,27 @@ func give(c *v1.Container, requests, limits string) {
 	c.Resources = v1.ResourceRequirements{Requests: list(requests), Limits: list(limits)}
 }
 
+// TestPortsOfSidecars: they are the Pod's too, those of other init containers are not.
+func TestPortsOfSidecars(t *testing.T) {
+	pod, always := podOf("a"), v1.ContainerRestartPolicyAlways
+	port := func(inside, host int32) v1.ContainerPort {
+		return v1.ContainerPort{ContainerPort: inside, HostPort: host, Protocol: v1.ProtocolTCP}
+	}
+	pod.Spec.Containers[0].Ports = []v1.ContainerPort{port(80, 8080)}
+	pod.Spec.InitContainers = []v1.Container{
+		{Name: "once", Ports: []v1.ContainerPort{port(70, 7070)}},
+		{Name: "sidecar", RestartPolicy: &always, Ports: []v1.ContainerPort{port(90, 9090), port(81, 8080), port(91, 0)}},
+	}
+	cfg, err := Sandbox(pod, 0, &options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []runtime.Port{{HostPort: 8080, ContainerPort: 80, Protocol: "TCP"}, {HostPort: 9090, ContainerPort: 90, Protocol: "TCP"}}
+	if !slices.Equal(cfg.Ports, want) {
+		t.Errorf("ports %+v, want %+v", cfg.Ports, want)
+	}
+}
+
 func TestSandbox(t *testing.T) {
 	pod := podOf("a", "b")
 	yes := true
