@@ -31,12 +31,15 @@ func (n *Network) Release(_ context.Context, id string) error {
 	return err
 }
 
-// Leaving tells of a sandbox that has been released and is listed until the kernel has ended its namespace.
-func (n *Network) Leaving(id string) bool {
+// Leaving adds the sandboxes that have been released and are listed until the kernel has ended their namespaces.
+func (n *Network) Leaving(into map[string]bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l := n.leases[id]
-	return l != nil && l.ending != nil
+	for id, l := range n.leases {
+		if l.ending != nil {
+			into[id] = true
+		}
+	}
 }
 
 // Detach is Release, and waits until the namespace's end has removed the veth; where something keeps the namespace, it

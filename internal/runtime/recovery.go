@@ -38,11 +38,12 @@ type recovery struct {
 
 // recover returns when all of it is done; exits are told until run ends.
 func (r *Runtime) recover(ctx, run context.Context) error {
+	v := &recovery{r: r, kept: map[string]*keeper.Record{}}
+	nothingLeft := r.search().Ahead(ctx)
 	list, err := r.cfg.Keeper.Records(ctx)
 	if err != nil {
 		return err
 	}
-	v := &recovery{r: r, kept: map[string]*keeper.Record{}}
 	for i := range list {
 		v.kept[list[i].Key] = &list[i]
 	}
@@ -51,10 +52,10 @@ func (r *Runtime) recover(ctx, run context.Context) error {
 			streams.CloseAll(k.FDs)
 		}
 	}()
-	if err := v.loadSandboxes(ctx); err != nil {
+	if err := v.load(ctx, r.dirs.Sandboxes(), v.loadSandbox); err != nil {
 		return err
 	}
-	if err := v.loadContainers(ctx); err != nil {
+	if err := v.load(ctx, r.dirs.Containers(), v.loadContainer); err != nil {
 		return err
 	}
 	if err := v.retainLayers(ctx); err != nil {
@@ -66,45 +67,41 @@ func (r *Runtime) recover(ctx, run context.Context) error {
 	if err := v.endStrangers(ctx); err != nil {
 		return err
 	}
-	r.search().Remove(ctx, r.log)
-	return nil
-}
-
-func (v *recovery) loadSandboxes(ctx context.Context) error {
-	r := v.r
-	ids, err := record.IDs(r.dirs.Sandboxes())
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		var rec record.Sandbox
-		if err := record.Read(r.dirs.SandboxRecord(id), &rec); err != nil {
-			if errors.Is(err, os.ErrNotExist) {
-				continue // died between mkdir and the first record: a leftover
-			}
-			return err
-		}
-		s := r.newSandbox(id, rec, making.Done())
-		r.all.addSandbox(s)
-		if err := (&sandboxAdoption{s: s, r: r, kept: v.kept[s.key()]}).run(ctx); err != nil {
-			return fmt.Errorf("adopt %s: %w", s, err)
-		}
+	if !nothingLeft() {
+		r.search().Remove(ctx, r.log)
 	}
 	return nil
 }
 
-// loadContainers takes up all containers, several at a time: most of it is reading, and waiting for the keeper's word.
-func (v *recovery) loadContainers(ctx context.Context) error {
-	ids, err := record.IDs(v.r.dirs.Containers())
+// load takes up all sandboxes, or all containers, several at a time: most of it is reading, and waiting for the keeper's word.
+func (v *recovery) load(ctx context.Context, dir string, one func(ctx context.Context, id string) error) error {
+	ids, err := record.IDs(dir)
 	if err != nil {
 		return err
 	}
 	var work errgroup.Group
 	work.SetLimit(2 * goruntime.GOMAXPROCS(0))
 	for _, id := range ids {
-		work.Go(func() error { return v.loadContainer(ctx, id) })
+		work.Go(func() error { return one(ctx, id) })
 	}
 	return work.Wait()
+}
+
+func (v *recovery) loadSandbox(ctx context.Context, id string) error {
+	var rec record.Sandbox
+	err := record.Read(v.r.dirs.SandboxRecord(id), &rec)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // died between mkdir and the first record: a leftover
+	}
+	if err != nil {
+		return err
+	}
+	s := v.r.newSandbox(id, rec, making.Done())
+	v.r.all.addSandbox(s)
+	if err := (&sandboxAdoption{s: s, r: v.r, kept: v.kept[s.key()]}).run(ctx); err != nil {
+		return fmt.Errorf("adopt %s: %w", s, err)
+	}
+	return nil
 }
 
 func (v *recovery) loadContainer(ctx context.Context, id string) error {

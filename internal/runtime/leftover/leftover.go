@@ -41,6 +41,94 @@ type Leftover struct {
 	Remove func(context.Context) error
 }
 
+// sight is what of this instance there is, in the kernel and on disk, whoever it belongs to.
+type sight struct {
+	infra    map[int]string // names of infra processes, by PID
+	cgroups  []string
+	networks []string            // IDs of sandboxes
+	dirs     map[string][]string // IDs, by the directory that they are in
+}
+
+// look looks at the kernel and the disk.
+func (s *Search) look(ctx context.Context) (*sight, error) {
+	seen := &sight{dirs: map[string][]string{}}
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() (err error) {
+		seen.infra, err = processesNamed(infraPrefix(s.Instance))
+		return err
+	})
+	work.Go(func() (err error) {
+		seen.cgroups, err = s.Cgroups.List()
+		return err
+	})
+	work.Go(func() (err error) {
+		leaving := map[string]bool{} // noted before, as it may have left meanwhile, and after
+		s.Network.Leaving(leaving)
+		seen.networks, err = s.Network.List(ctx)
+		s.Network.Leaving(leaving)
+		seen.networks = slices.DeleteFunc(seen.networks, func(id string) bool { return leaving[id] })
+		return err
+	})
+	work.Go(func() (err error) {
+		for _, top := range append(s.Dirs.UpperTops(), s.Dirs.Sandboxes(), s.Dirs.Containers()) {
+			if seen.dirs[top], err = record.IDs(top); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return seen, work.Wait()
+}
+
+// owned is what sandboxes and containers on record are found by. It is noted before the kernel is looked at, as something may
+// be removed meanwhile, and again after that, as something may be made: what is on record at neither time has no owner.
+type owned struct{ ids, cgroups map[string]bool }
+
+// note adds what is on record now.
+func (o *owned) note(owners Owners) {
+	if o.ids == nil {
+		o.ids, o.cgroups = map[string]bool{}, map[string]bool{}
+	}
+	owners.IDs(o.ids)
+	owners.Cgroups(o.cgroups)
+}
+
+// List finds what has no owner; on a healthy Hull there is none.
+func (s *Search) List(ctx context.Context) ([]Leftover, error) {
+	var known owned
+	known.note(s.Owners)
+	seen, err := s.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known.note(s.Owners)
+	return s.judge(seen, &known), nil
+}
+
+// Ahead looks at what there is while the records are still read. Asked when those are all there, it tells whether each thing that it
+// saw has an owner: nearly always. Nothing comes into being meanwhile that has none.
+func (s *Search) Ahead(ctx context.Context) (nothingLeft func() bool) {
+	var looking errgroup.Group
+	var seen *sight
+	looking.Go(func() (err error) {
+		seen, err = s.look(ctx)
+		return err
+	})
+	return func() bool {
+		if looking.Wait() != nil {
+			return false
+		}
+		var known owned
+		known.note(s.Owners)
+		return len(s.judge(seen, &known)) == 0
+	}
+}
+
+// judge lists what was seen and has no owner. Processes come before what they are in.
+func (s *Search) judge(seen *sight, known *owned) []Leftover {
+	return slices.Concat(s.infra(seen, known), s.cgroups(seen, known), s.networks(seen, known), s.directories(seen, known))
+}
+
 // Remove takes all of it away. It is the same list that a leak check reads: what cannot be removed is found again by that.
 func (s *Search) Remove(ctx context.Context, log *slog.Logger) {
 	found, err := s.List(ctx)
@@ -55,59 +143,22 @@ func (s *Search) Remove(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// List finds it; on a healthy Hull there is none.
-func (s *Search) List(ctx context.Context) ([]Leftover, error) {
-	lists := []func(context.Context) ([]Leftover, error){s.infra, s.cgroups, s.networks, s.directories}
-	found := make([][]Leftover, len(lists)) // in this order: processes must go before what they are in
-	work, ctx := errgroup.WithContext(ctx)
-	for i, list := range lists {
-		work.Go(func() (err error) {
-			found[i], err = list(ctx)
-			return err
-		})
-	}
-	if err := work.Wait(); err != nil {
-		return nil, err
-	}
-	return slices.Concat(found...), nil
-}
-
-// owned is what sandboxes and containers on record are found by. It is filled before the kernel is looked at, as something may
-// be removed meanwhile, and again after that, as something may be made: what is on record at neither time has no owner.
-type owned = map[string]bool
-
-// infra finds infra processes by their name: those that a dead keeper had are nobody's children.
-func (s *Search) infra(context.Context) ([]Leftover, error) {
-	known := owned{}
-	s.Owners.IDs(known)
-	procs, err := processesNamed(infraPrefix(s.Instance))
-	if err != nil {
-		return nil, err
-	}
-	s.Owners.IDs(known)
-	var list []Leftover
-	for pid, name := range procs {
-		if known[name[strings.LastIndexByte(name, ' ')+1:]] {
+// infra is about infra processes: those that a dead keeper had are nobody's children.
+func (s *Search) infra(seen *sight, known *owned) (list []Leftover) {
+	for pid, name := range seen.infra {
+		if known.ids[name[strings.LastIndexByte(name, ' ')+1:]] {
 			continue
 		}
 		list = append(list, Leftover{fmt.Sprintf("process %d (%s)", pid, name), func(ctx context.Context) error {
 			return killProcess(ctx, pid, name)
 		}})
 	}
-	return list, nil
+	return list
 }
 
-func (s *Search) cgroups(context.Context) ([]Leftover, error) {
-	known := owned{}
-	s.Owners.Cgroups(known)
-	paths, err := s.Cgroups.List()
-	if err != nil {
-		return nil, err
-	}
-	s.Owners.Cgroups(known)
-	var list []Leftover
-	for _, p := range paths {
-		if known[p] || known[filepath.Dir(p)] && filepath.Base(p) == cgroup.InfraLeaf {
+func (s *Search) cgroups(seen *sight, known *owned) (list []Leftover) {
+	for _, p := range seen.cgroups {
+		if known.cgroups[p] || known.cgroups[filepath.Dir(p)] && filepath.Base(p) == cgroup.InfraLeaf {
 			continue
 		}
 		list = append(list, Leftover{"cgroup " + p, func(ctx context.Context) error {
@@ -118,41 +169,25 @@ func (s *Search) cgroups(context.Context) ([]Leftover, error) {
 			return errors.Join(g.Remove(ctx), g.Prune())
 		}})
 	}
-	return list, nil
+	return list
 }
 
-func (s *Search) networks(ctx context.Context) ([]Leftover, error) {
-	known := owned{}
-	s.Owners.IDs(known)
-	owners, err := s.Network.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.Owners.IDs(known)
-	var list []Leftover
-	for _, id := range owners {
-		if !known[id] && !s.Network.Leaving(id) {
+func (s *Search) networks(seen *sight, known *owned) (list []Leftover) {
+	for _, id := range seen.networks {
+		if !known.ids[id] {
 			list = append(list, Leftover{"network of sandbox " + id, func(ctx context.Context) error {
 				return s.Network.Detach(ctx, id)
 			}})
 		}
 	}
-	return list, nil
+	return list
 }
 
-// directories finds directories of sandboxes and containers without a record, and what is mounted in them.
-func (s *Search) directories(context.Context) ([]Leftover, error) {
-	known := owned{}
-	s.Owners.IDs(known)
-	var list []Leftover
-	for _, top := range append(s.Dirs.UpperTops(), s.Dirs.Sandboxes(), s.Dirs.Containers()) {
-		ids, err := record.IDs(top)
-		if err != nil {
-			return nil, err
-		}
-		s.Owners.IDs(known)
+// directories is about those of sandboxes and containers without a record, and what is mounted in them.
+func (s *Search) directories(seen *sight, known *owned) (list []Leftover) {
+	for top, ids := range seen.dirs {
 		for _, id := range ids {
-			if known[id] {
+			if known.ids[id] {
 				continue
 			}
 			dir := filepath.Join(top, id)
@@ -164,5 +199,5 @@ func (s *Search) directories(context.Context) ([]Leftover, error) {
 			}})
 		}
 	}
-	return list, nil
+	return list
 }
