@@ -149,7 +149,7 @@ func (w *worker) object(pod *v1.Pod) {
 
 // mergeConditions takes our conditions from the one list, and those of others from the other.
 func mergeConditions(ours, theirs []v1.PodCondition) []v1.PodCondition {
-	var list []v1.PodCondition
+	list := make([]v1.PodCondition, 0, len(ours)) // seldom are there others'
 	for _, c := range theirs {
 		if !status.Ours(c.Type) {
 			list = append(list, c)
@@ -232,7 +232,7 @@ func (w *worker) tell() {
 			return nil, errReplaced
 		}
 		next := shallow(current)
-		next.Status = *public.DeepCopy()
+		next.Status = public // a copy of ours that nobody changes
 		next.Status.Conditions = mergeConditions(public.Conditions, current.Status.Conditions)
 		return next, nil
 	}, opts...)
