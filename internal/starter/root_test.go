@@ -15,8 +15,9 @@ import (
 	"github.com/hull-pods/hull/internal/starter"
 )
 
-// TestRootHasNothingBelow has a container with every right try what leads from a root to what may lie below it, and what a root
-// that is not the mount namespace's own would be refused.
+// TestRootHasNothingBelow has a container try what leads from a root to what may lie below it, and what a root that is not the mount
+// namespace's own would be refused: with every right, for which it has an empty root of its own below, and with none, upon the one that
+// all share, but every right in a user namespace that it makes.
 func TestRootHasNothingBelow(t *testing.T) {
 	n := newNative(t)
 	for name, c := range map[string]struct{ script, want string }{
@@ -31,16 +32,21 @@ func TestRootHasNothingBelow(t *testing.T) {
 		},
 		"what is mounted": {"grep -c ' / / ' /proc/self/mountinfo", "1\n"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			lower := busyboxRoot(t)
-			must(t, os.WriteFile(filepath.Join(lower, "mark"), nil, 0o644))
-			must(t, os.MkdirAll(filepath.Join(lower, "mnt"), 0o755))
-			s := spec(t, oci.Config{Args: []string{"sh", "-c", c.script}, Privileged: true})
-			s.Linux.Seccomp = nil
-			o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
-			must(t, err)
-			expect(t, o, c.want)
-		})
+		for who, config := range map[string]oci.Config{
+			"privileged":     {Args: []string{"sh", "-c", c.script}, Privileged: true},
+			"user namespace": {Args: []string{"sh", "-c", `exec unshare -Urm sh -c "$0"`, c.script}},
+		} {
+			t.Run(name+"/"+who, func(t *testing.T) {
+				lower := busyboxRoot(t)
+				must(t, os.WriteFile(filepath.Join(lower, "mark"), nil, 0o644))
+				must(t, os.MkdirAll(filepath.Join(lower, "mnt"), 0o755))
+				s := spec(t, config)
+				s.Linux.Seccomp = nil
+				o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+				must(t, err)
+				expect(t, o, c.want)
+			})
+		}
 	}
 }
 
