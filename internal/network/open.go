@@ -143,14 +143,7 @@ func (n opening) adopt() error {
 		l := n.leases[id]
 		switch {
 		case ok && l == nil:
-			l = &lease{ID: id, Interface: k.Name}
-			for _, ip := range ips {
-				if ip.Is4() {
-					l.IPv4 = ip
-				} else {
-					l.IPv6 = ip
-				}
-			}
+			l = leaseOf(id, k.Name, ips)
 			if err := n.dir.save(l, 0); err != nil {
 				return err
 			}
@@ -178,6 +171,19 @@ func (n opening) adopt() error {
 		}
 	}
 	return nil
+}
+
+// leaseOf is a lease that is lost, by what its link says.
+func leaseOf(id, link string, ips []netip.Addr) *lease {
+	l := &lease{ID: id, Interface: link}
+	for _, ip := range ips {
+		if ip.Is4() {
+			l.IPv4 = ip
+		} else {
+			l.IPv6 = ip
+		}
+	}
+	return l
 }
 
 // holdAgain binds a Pod's ports once more. One that somebody took meanwhile still goes to the Pod: Check says so.

@@ -46,22 +46,8 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 	owner := rootOf(r.Spec)
 	var covered []string
 	for _, m := range compile.MountOrder(r.Spec.Mounts) {
-		o, err := compile.ParseOptions(m)
-		if err != nil {
+		if err := n.mount(d, r, m, &f); err != nil {
 			return f, err
-		}
-		if o.Bind {
-			if f.Files[m.Destination], err = d.bind(withMappings(m, r.Spec), o, r.Sources[m.Destination]); err != nil {
-				return f, err
-			}
-		}
-		if m.Type == "cgroup" && !o.Bind {
-			if err = d.join(r.Cgroups); err != nil {
-				return f, err
-			}
-			if f.Cgroups, err = n.ownCgroups(d); err != nil {
-				return f, err
-			}
 		}
 		at, err := owner.target(r.Rootfs, m.Destination, !f.Files[m.Destination], covered)
 		if err != nil {
@@ -76,6 +62,25 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 		return f, err
 	}
 	return f, d.join(r.Cgroups)
+}
+
+// mount opens what the program cannot: the source of a bind mount, the cgroups that are shown.
+func (n *Native) mount(d *delivery, r Request, m oci.SpecMount, f *compile.Facts) error {
+	o, err := compile.ParseOptions(m)
+	if err != nil {
+		return err
+	}
+	if o.Bind {
+		f.Files[m.Destination], err = d.bind(withMappings(m, r.Spec), o, r.Sources[m.Destination])
+		return err
+	}
+	if m.Type == "cgroup" {
+		if err = d.join(r.Cgroups); err != nil {
+			return err
+		}
+		f.Cgroups, err = n.ownCgroups(d)
+	}
+	return err
 }
 
 // rest prepares what comes after the mounts: device nodes for user namespaces, masks, the working directory.
