@@ -11,10 +11,7 @@ type Call struct {
 // Allows tells whether a program that Compile has made lets a call of the machine's own architecture through, as if there were no
 // filter.
 func Allows(program []unix.SockFilter, goarch string, c Call) bool {
-	var arch uint32 = unix.AUDIT_ARCH_X86_64
-	if goarch == "arm64" {
-		arch = unix.AUDIT_ARCH_AARCH64
-	}
+	arch := auditArch(goarch)
 	words := [16]uint32{offNumber / wordBytes: c.Number, offArch / wordBytes: arch}
 	for i, v := range c.Args {
 		at := (offArgs + i*valueBytes) / wordBytes
@@ -52,4 +49,44 @@ func Allows(program []unix.SockFilter, goarch string, c Call) bool {
 		}
 	}
 	return false
+}
+
+func auditArch(goarch string) uint32 {
+	if goarch == "arm64" {
+		return unix.AUDIT_ARCH_AARCH64
+	}
+	return unix.AUDIT_ARCH_X86_64
+}
+
+// Except is a program that lets these calls of the machine's own architecture through, and is like the given one for all others.
+// An argument of a call that is zero may be anything.
+func Except(program []unix.SockFilter, goarch string, calls []Call) []unix.SockFilter {
+	var passages []unix.SockFilter
+	for _, c := range calls {
+		passages = append(passages, passage(c)...)
+	}
+	out := []unix.SockFilter{
+		{Code: opLoad, K: offArch},
+		{Code: opJumpEq, K: auditArch(goarch), Jt: 1},
+		{Code: opJump, K: uint32(len(passages))},
+	}
+	return append(append(out, passages...), program...)
+}
+
+// passage allows one call; for another it goes on behind itself.
+func passage(c Call) []unix.SockFilter {
+	words := []unix.SockFilter{{Code: opLoad, K: offNumber}, {Code: opJumpEq, K: c.Number}}
+	for i, v := range c.Args {
+		if v == 0 {
+			continue
+		}
+		words = append(words, unix.SockFilter{Code: opLoad, K: lowerWord(uint32(i))}, unix.SockFilter{Code: opJumpEq, K: uint32(v)},
+			unix.SockFilter{Code: opLoad, K: upperWord(uint32(i))}, unix.SockFilter{Code: opJumpEq, K: uint32(v >> 32)})
+	}
+	for i := range words {
+		if words[i].Code == opJumpEq {
+			words[i].Jf = uint8(len(words) - i) // past the return
+		}
+	}
+	return append(words, unix.SockFilter{Code: opReturn, K: retAllow})
 }

@@ -100,15 +100,28 @@ func (f filters) get(p *oci.LinuxSeccomp) (program []unix.SockFilter, flags uint
 // into gives a program the filter of its profile.
 func (f filters) into(facts *compile.Facts, p *oci.LinuxSeccomp) (err error) {
 	facts.Filter, facts.FilterFlags, err = f.get(p)
-	facts.FilterFirst = err == nil && facts.Filter != nil
-	for _, c := range compile.AfterFilter() {
-		if !facts.FilterFirst {
-			break
-		}
-		number, ok := c.Sys.Number(linux.Native)
-		facts.FilterFirst = ok && seccomp.Allows(facts.Filter, runtime.GOARCH, seccomp.Call{Number: number, Args: c.Args})
+	if err != nil || facts.Filter == nil {
+		return err
 	}
-	return err
+	facts.FilterFirst = true
+	var calls []seccomp.Call
+	for _, c := range append(compile.AfterFilter(), compile.LoadFilter()) {
+		number, ok := c.Sys.Number(linux.Native)
+		if !ok {
+			return invalid("no number of %s", c.Sys)
+		}
+		calls = append(calls, seccomp.Call{Number: number, Args: c.Args})
+	}
+	for _, c := range calls[:len(calls)-1] {
+		facts.FilterFirst = facts.FilterFirst && seccomp.Allows(facts.Filter, runtime.GOARCH, c)
+	}
+	if facts.FilterFirst {
+		return nil
+	}
+	if p := seccomp.Except(facts.Filter, runtime.GOARCH, calls); len(p) <= unix.BPF_MAXINSNS {
+		facts.Passage = p
+	}
+	return nil
 }
 
 // above gives a file a number of at least lowest, in the place of the one that it has.
@@ -207,7 +220,7 @@ func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	facts.Filter = nil
+	facts.Filter, facts.Passage = nil, nil
 	d.born, d.kept, d.hooks = r.Born, r.Console, newHookRun(n, r)
 	if r.Ready != nil {
 		d.ready = func(ctx context.Context) error { return r.Ready(ctx, facts) }

@@ -22,7 +22,11 @@ import (
 func newborn(t *testing.T, n *starter.Native, c oci.Config, look func(pid int) error) error {
 	t.Helper()
 	c.Args = []string{"sleep", "1000"}
-	s := spec(t, c)
+	return newbornOf(t, n, spec(t, c), look)
+}
+
+func newbornOf(t *testing.T, n *starter.Native, s *oci.Spec, look func(pid int) error) error {
+	t.Helper()
 	in := running(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
 	p, err := oci.ExecProcess(s, oci.Exec{Args: []string{"true"}})
 	must(t, err)
@@ -44,22 +48,31 @@ func TestNewbornIsBound(t *testing.T) {
 	const sysAdmin = 1 << unix.CAP_SYS_ADMIN
 	n := newNative(t)
 	for name, c := range map[string]struct {
-		config oci.Config
-		mode   string
+		config  oci.Config
+		mode    string
+		without []string // calls that the profile forbids, although the birth still needs them
+		loads   bool     // it keeps the right to load what comes last
 	}{
-		"default profile":   {config: oci.Config{AddCapabilities: []string{"SYS_PTRACE"}}, mode: "2"},
-		"no new privileges": {config: oci.Config{NoNewPrivileges: true}, mode: "2"},
-		"no profile":        {config: oci.Config{Seccomp: oci.Seccomp{Kind: oci.SeccompUnconfined}}, mode: "0"},
+		"default profile":                   {config: oci.Config{AddCapabilities: []string{"SYS_PTRACE"}}, mode: "2"},
+		"no new privileges":                 {config: oci.Config{NoNewPrivileges: true}, mode: "2"},
+		"no profile":                        {config: oci.Config{Seccomp: oci.Seccomp{Kind: oci.SeccompUnconfined}}, mode: "0"},
+		"profile that forbids what is left": {config: oci.Config{}, mode: "2", without: leftCalls, loads: true},
+		"the same, no new privileges":       {config: oci.Config{NoNewPrivileges: true}, mode: "2", without: leftCalls},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := newborn(t, n, c.config, func(pid int) error {
+			c.config.Args = []string{"sleep", "1000"}
+			s := spec(t, c.config)
+			if c.without != nil {
+				forbid(s, c.without...)
+			}
+			err := newbornOf(t, n, s, func(pid int) error {
 				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 				if err != nil {
 					return err
 				}
 				var permitted uint64
 				_, rest, _ := strings.Cut(string(status), "CapPrm:\t")
-				if _, err := fmt.Sscanf(rest, "%x", &permitted); err != nil || permitted&sysAdmin != 0 {
+				if _, err := fmt.Sscanf(rest, "%x", &permitted); err != nil || (permitted&sysAdmin != 0) != c.loads {
 					t.Errorf("permitted %#x, %v", permitted, err)
 				}
 				if !strings.Contains(string(status), "\nSeccomp:\t"+c.mode+"\n") {
@@ -153,20 +166,28 @@ func TestEmptyRootIsNotShared(t *testing.T) {
 	expect(t, shell(t, n, busyboxRoot(t), oci.Config{AddCapabilities: []string{"SYS_ADMIN"}}, "ls /sys/firmware"), "")
 }
 
+// leftCalls are calls of a birth after its fork.
+var leftCalls = []string{"clone", "sendmsg", "setsid", "exit_group"}
+
+// forbid takes calls out of a spec's profile.
+func forbid(s *oci.Spec, calls ...string) {
+	p := *s.Linux.Seccomp
+	p.Syscalls = nil
+	for _, rule := range s.Linux.Seccomp.Syscalls {
+		rule.Names = slices.DeleteFunc(slices.Clone(rule.Names), func(name string) bool { return slices.Contains(calls, name) })
+		if len(rule.Names) > 0 {
+			p.Syscalls = append(p.Syscalls, rule)
+		}
+	}
+	s.Linux.Seccomp = &p
+}
+
 // TestProfileForbidsWhatIsLeft: a profile without the calls of a birth is loaded after them.
 func TestProfileForbidsWhatIsLeft(t *testing.T) {
 	n := newNative(t)
-	for _, call := range []string{"clone", "sendmsg", "setsid", "exit_group"} {
+	for _, call := range leftCalls {
 		s := spec(t, oci.Config{Args: []string{"sleep", "1000"}})
-		p := *s.Linux.Seccomp
-		p.Syscalls = nil
-		for _, rule := range s.Linux.Seccomp.Syscalls {
-			rule.Names = slices.DeleteFunc(slices.Clone(rule.Names), func(name string) bool { return name == call })
-			if len(rule.Names) > 0 {
-				p.Syscalls = append(p.Syscalls, rule)
-			}
-		}
-		s.Linux.Seccomp = &p
+		forbid(s, call)
 		c := running(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
 		if _, err := execIn(t, n, c, s, oci.Exec{Args: []string{"true"}}, nil); err != nil {
 			t.Errorf("without %s: %v", call, err)

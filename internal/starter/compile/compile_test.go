@@ -68,7 +68,7 @@ func TestListings(t *testing.T) {
 		}, nil),
 		"tty":            container(oci.Config{Namespaces: pod, Terminal: true, ConsoleSize: &oci.Box{Height: 24, Width: 80}}, nil),
 		"shared-pid":     container(oci.Config{Namespaces: podPID}, func(f *Facts) { f.FilterFirst = true }),
-		"shared-pid-old": container(oci.Config{Namespaces: podPID, NoNewPrivileges: true}, func(f *Facts) { f.OldProc = true }),
+		"shared-pid-old": container(oci.Config{Namespaces: podPID, NoNewPrivileges: true}, func(f *Facts) { f.OldProc, f.Passage = true, f.Filter }),
 		"user-namespace": container(oci.Config{Namespaces: podUser, UIDMappings: ids, GIDMappings: ids}, nil),
 		"privileged":     container(oci.Config{Namespaces: pod, Privileged: true}, func(f *Facts) { f.Filter = nil }),
 		"hooks": container(oci.Config{Namespaces: pod, Hooks: &oci.Hooks{

@@ -14,6 +14,8 @@ type Facts struct {
 	Filter      []unix.SockFilter // the spec's seccomp profile, compiled
 	FilterFlags uint32
 	FilterFirst bool // the filter allows what a program does after its fork: see [AfterFilter]
+	// Passage is, where it does not, the filter with these calls let through: what the child of a fork has until it loads the other.
+	Passage []unix.SockFilter `json:"-"`
 
 	Files   map[string]bool   // destinations of bind mounts whose source is not a directory
 	Targets map[string]string // destinations whose place in the root file system has another name, free of symlinks

@@ -48,7 +48,7 @@ func Infra(s Sandbox, facts Facts, cgroups int) (*Birth, error) {
 	own.capabilities(capabilitySets{})
 	c.call("gain no new privileges", linux.SysPrctl, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
 	c.call("close everything else", linux.SysCloseRange, num(birth.Socket+1), num(^uint32(0)), num(0))
-	own.filter()
+	own.filter("load the seccomp filter", facts.Filter)
 	c.p.Rest()
 	return b, nil
 }

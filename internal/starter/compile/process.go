@@ -21,7 +21,9 @@ const defaultUmask = 0o022
 //
 // Where the process must fork to be in a PID namespace, the child, which others there can see and with CAP_SYS_PTRACE take over, is
 // made when it is bound as the container is: after the filter, and without the right that loading it took. A filter that
-// forbids what is still to be done comes after that, as it must.
+// forbids what is still to be done comes after that, as it must: until then the child has one that is like it, but for these calls.
+// What it has besides, if it may gain privileges, is CAP_SYS_ADMIN, without which the last filter could not be loaded: who has
+// CAP_SYS_PTRACE in such a namespace, and such a profile, can come by what that allows within the profile.
 func (c process) become(p *oci.Process, fork bool) error {
 	caps, err := capabilitiesOf(p)
 	if err != nil {
@@ -49,15 +51,18 @@ func (c process) become(p *oci.Process, fork bool) error {
 	}
 	bind := func() {
 		if filter {
-			c.filter()
+			c.filter("load the seccomp filter", c.facts.Filter)
 		}
 		if loading != caps {
 			c.capset("give up what loading the filter took", caps)
 		}
 	}
 	first := fork && c.facts.FilterFirst
-	if first {
+	switch {
+	case first:
 		bind()
+	case fork && len(c.facts.Passage) > 0:
+		c.filter("load the seccomp filter, but for what is still to be done", c.facts.Passage)
 	}
 	if fork {
 		c.fork("fork into the PID namespace", 0)
@@ -93,6 +98,11 @@ func AfterFilter() []FilteredCall {
 		{linux.SysWrite, [6]uint64{witness, 0, 1}},
 		{linux.SysExecve, [6]uint64{}},
 	}
+}
+
+// LoadFilter is the call besides that comes after the filter that lets these through.
+func LoadFilter() FilteredCall {
+	return FilteredCall{linux.SysSeccomp, [6]uint64{unix.SECCOMP_SET_MODE_FILTER}}
 }
 
 // witness is the number under which the pipe stays open that the process leaves word in, until the execve closes it.
@@ -207,8 +217,8 @@ func (c process) umask(mask *uint32) {
 	c.call("set umask", linux.SysUmask, num(m))
 }
 
-func (c process) filter() {
-	c.call("load the seccomp filter", linux.SysSeccomp, num(unix.SECCOMP_SET_MODE_FILTER), num(c.facts.FilterFlags), birth.Filter(c.facts.Filter))
+func (c process) filter(step string, program []unix.SockFilter) {
+	c.call(step, linux.SysSeccomp, num(unix.SECCOMP_SET_MODE_FILTER), num(c.facts.FilterFlags), birth.Filter(program))
 }
 
 // Steps whose failure has words of its own: see failure.
