@@ -49,6 +49,7 @@ type fakeRuntime struct {
 	behave     map[string]behaviour // by container name
 	sandboxErr error
 	sandboxing time.Duration     // how long one is made
+	removing   func(id string)   // before a container is removed
 	warnings   []runtime.Warning // of a sandbox
 	events     chan runtime.Event
 	calls      []string // what was done, with the second at which it was
@@ -294,6 +295,9 @@ func (f *fakeRuntime) StopContainer(ctx context.Context, id string, grace time.D
 }
 
 func (f *fakeRuntime) RemoveContainer(_ context.Context, id string) error {
+	if f.removing != nil {
+		f.removing(id)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c := f.containers[id]; c != nil {

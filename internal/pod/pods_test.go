@@ -130,6 +130,26 @@ func TestCrashLoop(t *testing.T) {
 	})
 }
 
+// TestNamedIsThere: while the status names a container as the one before, its log can be asked for.
+func TestNamedIsThere(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		removed := 0
+		b.rt.removing = func(id string) {
+			removed++
+			last := b.get().Status.ContainerStatuses[0].LastTerminationState.Terminated
+			if last != nil && strings.Contains(last.ContainerID, id) {
+				t.Errorf("%s is removed, and was the one before", id)
+			}
+		}
+		b.behaves("a", behaviour{runs: time.Second, exit: 1})
+		b.create(podOf("a", v1.RestartPolicyAlways))
+		b.pass(3000)
+		if removed < 10 {
+			t.Errorf("%d containers were removed", removed)
+		}
+	})
+}
+
 func TestRestartPolicies(t *testing.T) {
 	for _, tc := range []struct {
 		policy v1.RestartPolicy

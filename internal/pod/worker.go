@@ -183,8 +183,11 @@ func (w *worker) step(ctx context.Context) time.Time {
 		w.tell() // the last that is said of it is how it ended
 	}
 	waits := false
+	var removals []plan.Action
 	for _, a := range actions {
 		switch a.Kind {
+		case plan.RemoveContainer:
+			removals = append(removals, a)
 		case plan.Wait:
 			if !waits {
 				w.tell() // first how the container ended, then why it waits
@@ -201,6 +204,9 @@ func (w *worker) step(ctx context.Context) time.Time {
 		w.judge()
 	}
 	w.tell()
+	for _, a := range removals {
+		w.set(ctx, a) // only now: what the status named until here had a log for those who asked for it
+	}
 	w.drained()
 	return wake
 }
