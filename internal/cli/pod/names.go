@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -166,7 +167,7 @@ func WaitGone(ctx context.Context, c *client.Client, r Ref, uid string) error {
 	for {
 		over, err := watchGone(ctx, c, r, uid)
 		switch {
-		case over, err != nil && !client.Broke(err):
+		case over, err != nil && !client.Broke(err) && !expired(err):
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -174,18 +175,29 @@ func WaitGone(ctx context.Context, c *client.Client, r Ref, uid string) error {
 	}
 }
 
+// expired says that the next hulld does not know the version that the one before it has told.
+func expired(err error) bool {
+	var answer *client.StatusError
+	return errors.As(err, &answer) && answer.Code == http.StatusGone
+}
+
 // watchGone looks for the object, and watches it for as long as hulld serves. The wait is over when the object is gone, and when
 // no hulld can be asked: for one that comes back, the client has waited by then.
+//
+// It is looked for in a list, whose version is the newest there is: the object's own can be older than all that hulld remembers.
 func watchGone(ctx context.Context, c *client.Client, r Ref, uid string) (over bool, err error) {
-	var now Head
-	err = c.Do(ctx, client.Request{Path: r.Path()}, &now)
-	if client.IsNotFound(err) || err == nil && uid != "" && now.Metadata.UID != uid {
-		return true, nil
+	var now struct {
+		Metadata struct{ ResourceVersion string }
+		Items    []Head
 	}
-	if err != nil {
+	query := url.Values{"fieldSelector": {"metadata.name=" + r.Name}}
+	if err := c.Do(ctx, client.Request{Path: All(r.Namespace), Query: query}, &now); err != nil {
 		return true, err
 	}
-	query := url.Values{"fieldSelector": {"metadata.name=" + r.Name}, "resourceVersion": {now.Metadata.ResourceVersion}}
+	if !slices.ContainsFunc(now.Items, func(p Head) bool { return uid == "" || p.Metadata.UID == uid }) {
+		return true, nil
+	}
+	query.Set("resourceVersion", now.Metadata.ResourceVersion)
 	err = c.Watch(ctx, client.Request{Path: All(r.Namespace), Query: query}, func(e client.Event) error {
 		var p Head
 		if err := json.Unmarshal(e.Object, &p); err != nil {
