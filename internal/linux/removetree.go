@@ -12,7 +12,7 @@ import (
 )
 
 // RemoveTree removes a directory that a container may have filled. No symlink is followed, no mount is entered: one that is
-// found inside is unmounted. Depth does not matter either: directories are moved up to the top before they are emptied, so
+// found inside is unmounted. Flags that forbid a removal, as those of chattr +i, are taken. Depth does not matter either: directories are moved up to the top before they are emptied, so
 // that neither stack nor descriptors grow with the tree. The directory itself and those above it must be out of reach of
 // containers.
 func RemoveTree(path string) error {
@@ -79,6 +79,11 @@ func (r *remover) remove(dir *os.File, name string) error {
 				return err
 			}
 			continue
+		case errors.Is(err, unix.EPERM):
+			if err := unbindBoth(dir, name, err); err != nil {
+				return err
+			}
+			continue
 		case !errors.Is(err, unix.EISDIR):
 			return err
 		}
@@ -101,6 +106,23 @@ func (r *remover) remove(dir *os.File, name string) error {
 		}
 	}
 	return errors.New("it is filled faster than it can be emptied")
+}
+
+// unbindBoth takes the flags that forbid the removal of an entry of dir: its own, and the directory's. Are there none, the
+// refusal stands.
+func unbindBoth(dir *os.File, name string, refusal error) error {
+	in, err := unbindOpen(dir)
+	if err != nil {
+		return err
+	}
+	its, err := unbind(dir, name)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err == nil && !in && !its {
+		err = refusal
+	}
+	return err
 }
 
 // moveUp gives a directory a new name in the top, where it is emptied later.
