@@ -64,6 +64,8 @@ func (c *watchedConn) watch() error {
 	go func() {
 		if raw.Read(peerGone) == nil {
 			c.gone()
+			// A protocol that cannot say goodbye any more may leave its connection open.
+			_ = c.Conn.Close()
 		}
 		_ = f.Close() // the watch is over, whoever ended it
 	}()
