@@ -189,7 +189,9 @@ func (a attachment) makeVeth(ns *os.File) error {
 	}); err != nil {
 		return err
 	}
+	a.mu.Lock()
 	a.l.index = k.Index
+	a.mu.Unlock()
 	if err := fpPod.Hit(); err != nil {
 		return err
 	}
@@ -204,7 +206,7 @@ func (a attachment) makeVeth(ns *os.File) error {
 	if err := fpHost.Hit(); err != nil {
 		return err
 	}
-	if err := a.host.Use(func(c *rtnl.Conn) error { return c.DoAll(w.hostSide(a.l.index)) }); err != nil {
+	if err := a.host.Use(func(c *rtnl.Conn) error { return c.DoAll(w.hostSide(k.Index)) }); err != nil {
 		return err
 	}
 	_, err = c.Link(rtnl.LinkByIndex(k.Peer)) // asking makes it ready

@@ -139,19 +139,16 @@ func (n checker) checkRoutes() ([]string, error) {
 // checkLeases looks for sandboxes whose veth has gone although nobody detached them, and for ports that others have.
 func (n checker) checkLeases() ([]string, error) {
 	n.mu.Lock()
-	var leases []*lease
+	var leases []lease // copies, of what is written under mu alone: a Pod that starts meanwhile writes the rest of its own
 	for _, l := range n.leases {
-		if l.ending == nil {
-			leases = append(leases, l)
+		if l.ending == nil && l.index != 0 {
+			leases = append(leases, lease{ID: l.ID, Name: l.Name, Interface: l.Interface, index: l.index, lost: l.lost})
 		}
 	}
 	n.mu.Unlock()
-	slices.SortFunc(leases, func(a, b *lease) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(leases, func(a, b lease) int { return strings.Compare(a.ID, b.ID) })
 	var problems []string
 	for _, l := range leases {
-		if l.Interface == "" || l.index == 0 {
-			continue
-		}
 		there, err := n.linkExists(l.index)
 		if err != nil {
 			return nil, err

@@ -4,11 +4,13 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
+	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/network/addresses"
 	"github.com/hull-pods/hull/internal/network/instances"
 	"github.com/hull-pods/hull/internal/network/sysctl"
@@ -120,6 +122,40 @@ func TestRepair(t *testing.T) {
 	problems, err = n.Check(t.Context())
 	if text := strings.Join(problems, "\n"); err != nil || strings.Contains(text, "whole") || strings.Contains(text, "forward") {
 		t.Errorf("Check after Repair: %q, %v", problems, err)
+	}
+}
+
+// TestCheckBesideAttach is for the race detector: hull system check asks while Pods start.
+func TestCheckBesideAttach(t *testing.T) {
+	n := open(t, testConfig(t))
+	var starting sync.WaitGroup
+	for i := range uint16(4) {
+		req := Request{ID: newID(t), Netns: hulltest.Netns(t), Ports: []Port{{HostPort: 8080 + i, ContainerPort: 80}}}
+		starting.Go(func() {
+			for range 3 {
+				if _, err := n.Attach(t.Context(), req); err != nil {
+					t.Error(err)
+				}
+				if err := n.Detach(t.Context(), req.ID); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	started := make(chan struct{})
+	go func() {
+		starting.Wait()
+		close(started)
+	}()
+	for {
+		select {
+		case <-started:
+			return
+		default:
+		}
+		if _, err := n.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

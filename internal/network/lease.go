@@ -25,7 +25,7 @@ type lease struct {
 	Interface string     `json:"interface,omitempty"` // the host's end; empty for ports alone
 	Ports     []Port     `json:"ports,omitempty"`
 
-	index  int32   // of the host's end; 0 when there is none
+	index  int32   // of the host's end; 0 when there is none. Written under Network.mu, which Check reads it under
 	ending *ending // since Release
 	held   []held  // host ports
 	lost   []claim // those that somebody else took while no hulld held them
