@@ -290,7 +290,7 @@ func NewPool() (Pool, error) {
 	for range poolSize {
 		c, err := Open()
 		if err != nil {
-			p.Close()
+			p.close(len(p))
 			return nil, err
 		}
 		p <- c
@@ -306,8 +306,10 @@ func (p Pool) Use(fn func(*Conn) error) error {
 }
 
 // Close closes the sockets; those that are lent are waited for.
-func (p Pool) Close() {
-	for range len(p) {
+func (p Pool) Close() { p.close(cap(p)) }
+
+func (p Pool) close(sockets int) {
+	for range sockets {
 		(<-p).Close()
 	}
 }

@@ -49,6 +49,30 @@ func TestErrorsSayWhatWasAskedAndWhy(t *testing.T) {
 	}
 }
 
+func TestPoolWaitsForWhatIsLent(t *testing.T) {
+	hulltest.NeedRoot(t)
+	p, err := NewPool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lent, back, used := make(chan *Conn), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(used)
+		_ = p.Use(func(c *Conn) error {
+			lent <- c
+			<-back
+			return nil
+		})
+	}()
+	c := <-lent
+	go close(back)
+	p.Close()
+	<-used
+	if err := c.Do(LinkUp(1, "lo")); !errors.Is(err, unix.EBADF) {
+		t.Errorf("a socket that was lent is open after Close: %v", err)
+	}
+}
+
 func TestAnswersCutShortAreErrors(t *testing.T) {
 	c := &Conn{first: 7, seq: 7}
 	answer := New(unix.NLMSG_ERROR, 0, nil, "").append(nil, 0, 7)
