@@ -254,11 +254,11 @@ func (d *delivery) told(ctx context.Context, c *cloned, b *compile.Birth, proc *
 				return err
 			}
 		}
-	case e.Value == compile.TellRecord && d.ready != nil && d.hooks.any() && !inside:
+	case e.Value == compile.TellRecord && len(e.FDs) == 0 && d.ready != nil && d.hooks.any() && !inside:
 		if err := WhileAlive(ctx, c.pidfd, d.ready); err != nil {
 			return err
 		}
-	case (e.Value == compile.TellMounted || e.Value == compile.TellReady) && d.hooks.any() && !inside:
+	case (e.Value == compile.TellMounted || e.Value == compile.TellReady) && len(e.FDs) == 0 && d.hooks.any() && !inside:
 		if err := d.hooks.run(ctx, e.Value, proc.PID); err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ const (
 )
 
 func newSpawner(t template, init, null *os.File) (*spawner, error) {
-	proc, err := linux.NewMount("proc", "proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	proc, err := linux.NewMount("proc", "proc", quiet)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +127,7 @@ func (s *spawner) settle(t template) error {
 	return nil
 }
 
+// quiet are the flags of a mount from which nothing is executed.
 const quiet = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
 
 // emptyNamespace gives the thread a mount namespace and makes an empty tmpfs all that is in it.

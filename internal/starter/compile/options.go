@@ -120,10 +120,8 @@ func (o *Options) attribute(opt string) bool {
 // param is an option of the file system: name or name=value.
 func (o *Options) param(opt string) {
 	switch opt {
-	case "sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "silent", "loud", "iversion", "noiversion":
-		if opt == "silent" || opt == "loud" || opt == "nomand" || opt == "noiversion" {
-			return
-		}
+	case "silent", "loud", "nomand", "noiversion": // what mount(8) knows, and is so anyway for a file system made by fsopen(2)
+		return
 	}
 	if key, value, ok := strings.Cut(opt, "="); ok {
 		o.params = append(o.params, linux.KeyValue(key, value))
