@@ -116,7 +116,12 @@ func (g *Group) has(pid int) bool {
 // The count is in place before a killed process can be seen to have ended, so that reading it once at a container's exit
 // is enough to tell OOMKilled from another SIGKILL: no listener, descriptor or goroutine is needed while containers run.
 // It counts the victim's own group on v1, and those below it too on v2, whichever group's limit was reached.
-func (g *Group) OOMKills() (uint64, error) {
+func (g *Group) OOMKills() (n uint64, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read the OOM kills of cgroup %s: %w", g.Path(), err)
+		}
+	}()
 	dir, file := g.of("memory"), "memory.oom_control"
 	if g.t.unified {
 		file = "memory.events"
@@ -129,7 +134,7 @@ func (g *Group) OOMKills() (uint64, error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the OOM kills of cgroup %s: %w", g.Path(), err)
+		return 0, err
 	}
 	defer func() { _ = f.Close() }()
 	lines := bufio.NewScanner(f)

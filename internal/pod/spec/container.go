@@ -16,6 +16,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/pod/env"
+	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/runtime"
 )
 
@@ -108,7 +109,7 @@ func verifyNonRoot(pod *v1.Pod, c *v1.Container, sc *v1.SecurityContext, imageUs
 	if !isTrue(sc.RunAsNonRoot) {
 		return nil
 	}
-	where := fmt.Sprintf("(pod: %q, container: %s)", describe(pod), c.Name)
+	where := fmt.Sprintf("(pod: %q, container: %s)", plan.Describe(pod), c.Name)
 	if sc.RunAsUser != nil {
 		if *sc.RunAsUser == 0 {
 			return fmt.Errorf("container's runAsUser breaks non-root policy %s", where)

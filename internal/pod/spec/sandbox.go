@@ -15,7 +15,6 @@ import (
 	"k8s.io/component-helpers/node/util/sysctl"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 
-	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/runtime"
 )
 
@@ -207,6 +206,3 @@ func Find(pod *v1.Pod, name string) *v1.Container {
 	}
 	return nil
 }
-
-// describe names a Pod as the kubelet does.
-func describe(pod *v1.Pod) string { return plan.Describe(pod) }

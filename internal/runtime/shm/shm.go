@@ -2,7 +2,6 @@
 package shm
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 
@@ -30,10 +29,4 @@ func Mount(dir string) error {
 }
 
 // Unmount leaves the directory. One that is not there, or on which nothing is mounted, is fine.
-func Unmount(dir string) error {
-	err := unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-	if err != nil && err != unix.EINVAL && err != unix.ENOENT {
-		return fmt.Errorf("unmount %s: %w", dir, err)
-	}
-	return nil
-}
+func Unmount(dir string) error { return linux.Detach(dir) }
