@@ -18,6 +18,7 @@ import (
 	"github.com/hull-pods/hull/internal/pod/plan"
 	"github.com/hull-pods/hull/internal/pod/spec"
 	"github.com/hull-pods/hull/internal/runtime"
+	"github.com/hull-pods/hull/internal/store"
 	"github.com/hull-pods/hull/internal/volume"
 )
 
@@ -95,7 +96,7 @@ const birthLimit = time.Second
 // run starts a container when its turn has come, and tells whether the Pod has ended before it ran. One that has the word to go on
 // is not killed for that, but ends as all do, in its grace period.
 func (j *job) run(ctx context.Context, id string) (refused bool, err error) {
-	t := turn{p: j.p, after: j.after}
+	t := turn{p: j.p, saved: store.Created[*v1.Pod](j.p.cfg.Store, j.pod.Namespace, j.pod.Name), after: j.after}
 	if t.release, err = j.p.slots.take(ctx, starting); err != nil {
 		return true, err
 	}

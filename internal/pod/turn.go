@@ -1,10 +1,15 @@
 package pod
 
-import "context"
+import (
+	"context"
+
+	"github.com/hull-pods/hull/internal/store"
+)
 
 // turn is a container's place in the order in which its Pod's commands start.
 type turn struct {
 	p       *Pods
+	saved   store.Commit    // of the Pod
 	after   <-chan struct{} // closed when the attempt before has ended; nil for the first
 	release func()          // gives back the slot
 	refused bool            // the Pod ended before it came
@@ -16,6 +21,9 @@ func (t *turn) await(pod, alive context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(pod)
 	defer cancel(nil)
 	defer context.AfterFunc(alive, func() { cancel(context.Cause(alive)) })()
+	// Nothing runs of a Pod that a crash of hulld would forget: who did not get an answer creates it again, and it ran twice.
+	// What cannot be written stays in memory until it can.
+	_ = t.saved.Wait(ctx)
 	if t.after == nil || over(t.after) {
 		return context.Cause(ctx)
 	}

@@ -58,7 +58,9 @@ func (s *Store) Create(obj Object, opts ...Option) (Object, Commit, error) {
 	s.stamp(obj)
 	t.put(obj)
 	t.history.add(entry{version: s.version, kind: watch.Added, obj: obj})
-	return obj, s.enqueue(Key{t.resource, obj.GetNamespace(), obj.GetName()}, obj, t.lazy || lazy(opts)), nil
+	key := Key{t.resource, obj.GetNamespace(), obj.GetName()}
+	s.open.created[key] = true
+	return obj, s.enqueue(key, obj, t.lazy || lazy(opts)), nil
 }
 
 // Update replaces an object by what change makes of it. change gets the stored value, which it must not touch, and returns

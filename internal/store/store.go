@@ -17,7 +17,8 @@
 //   - What a client was told is going, or gone, stays so: a watch for clients ([WatchOptions].Settled) tells of a deletion, its
 //     begin and its end, when that is on disk, and of what came after it then too; [Store.Settled] is for those who look.
 //     Other writes are told at once: a Pod's start does not wait for the disk to be seen. A creation or a change that a crash
-//     loses was answered to nobody, and comes again with its author.
+//     loses was answered to nobody, and comes again with its author; who must not do twice what an object asks for waits for
+//     [Created].
 //   - An object whose deletionTimestamp is set, with no grace period left and no finalizer, is gone with the write that
 //     made it so (see [Gone]).
 //   - A write to a full disk stays in memory and is tried again, with the next write or a second later; who waits for it

@@ -335,11 +335,20 @@ func TestCommitFails(t *testing.T) {
 	if _, err := s.Get(Key{"pods", "default", "web"}); err != nil {
 		t.Errorf("the object is not there: %v", err)
 	}
+	created := Created[*corev1.Pod](s, "default", "web")
+	if created == (Commit{}) {
+		t.Error("the creation counts as written")
+	}
 	s.mu.Lock()
 	commit = s.pending(Key{"pods", "default", "web"}, false)
 	s.mu.Unlock()
-	if err := commit.Wait(t.Context()); err != nil {
-		t.Errorf("second try: %v", err)
+	for what, c := range map[string]Commit{"second try": commit, "creation": created} {
+		if err := c.Wait(t.Context()); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if c := Created[*corev1.Pod](s, "default", "web"); c != (Commit{}) {
+		t.Error("the creation does not count as written")
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

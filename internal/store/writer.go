@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"syscall"
 	"time"
 
@@ -25,12 +26,15 @@ const (
 // batch is what one transaction writes: the last value of each object that changed (nil = removed).
 type batch struct {
 	dirty   map[Key]Object
+	created map[Key]bool  // which of them the file has never had
 	version uint64        // of the last write in it, once it is being written
 	done    chan struct{} // closed when it is on disk, or failed
 	err     error         // read after done
 }
 
-func newBatch() *batch { return &batch{dirty: map[Key]Object{}, done: make(chan struct{})} }
+func newBatch() *batch {
+	return &batch{dirty: map[Key]Object{}, created: map[Key]bool{}, done: make(chan struct{})}
+}
 
 // Commit is a write on its way to the disk. The zero Commit is done.
 type Commit struct {
@@ -75,6 +79,20 @@ func (s *Store) pending(key Key, lazy bool) Commit {
 		if _, ok := s.flushing.dirty[key]; ok {
 			return Commit{s, s.flushing}
 		}
+	}
+	return Commit{}
+}
+
+// Created is the commit of an object's creation, done if that is on disk.
+func Created[T Object](s *Store, namespace, name string) Commit {
+	key := KeyOf[T](namespace, name)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch {
+	case s.flushing != nil && s.flushing.created[key]:
+		return Commit{s, s.flushing}
+	case s.open.created[key]:
+		return Commit{s, s.open}
 	}
 	return Commit{}
 }
@@ -167,6 +185,7 @@ func (s *Store) flush() bool {
 				s.open.dirty[key] = obj
 			}
 		}
+		maps.Copy(s.open.created, b.created)
 	}
 	s.mu.Unlock()
 	close(b.done)
