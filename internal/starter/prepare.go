@@ -200,7 +200,10 @@ func (d *delivery) bind(m oci.SpecMount, o compile.Options, source *os.File) (fi
 	if err := unix.Fstat(int(source.Fd()), &st); err != nil {
 		return false, fmt.Errorf("mount on %s: look at %s: %w", m.Destination, m.Source, err)
 	}
-	tree, err := linux.CloneTree(source, o.Recursive)
+	file = st.Mode&unix.S_IFMT != unix.S_IFDIR
+	// Nothing is mounted below a file. Asked for what is, the kernel goes once more through all that is mounted on the file system
+	// that it is in: for a name file, one mount for each Pod.
+	tree, err := linux.CloneTree(source, o.Recursive && !file)
 	if err != nil {
 		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
 	}
@@ -213,7 +216,7 @@ func (d *delivery) bind(m oci.SpecMount, o compile.Options, source *os.File) (fi
 	if err := setBind(tree, o); err != nil {
 		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
 	}
-	return st.Mode&unix.S_IFMT != unix.S_IFDIR, nil
+	return file, nil
 }
 
 // withMappings completes an idmapped mount with the container's own mappings.

@@ -47,12 +47,13 @@ func (b *bundle) source(f *os.File, name string) error {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fmt.Errorf("look at the source: %w", err)
 	}
-	tree, err := linux.CloneTree(f, true)
+	dir := st.Mode&unix.S_IFMT == unix.S_IFDIR
+	tree, err := linux.CloneTree(f, dir) // nothing is mounted below a file, and to look for it takes long among many mounts
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tree.Close() }()
-	return b.attach(tree, name, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+	return b.attach(tree, name, dir)
 }
 
 func (b *bundle) attach(mount *os.File, name string, dir bool) error {
