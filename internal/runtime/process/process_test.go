@@ -155,6 +155,16 @@ func TestHostileAccounts(t *testing.T) {
 	}
 }
 
+// TestNumbersThatAreNoIDs: a number in an image's /etc/passwd that is none of an ID's is not made one of another user, such as root.
+func TestNumbersThatAreNoIDs(t *testing.T) {
+	for _, ids := range []string{"-1:0", "4294967295:0", "4294967296:0", "5:-1", "5:99999999999", "99999999999999999999:5"} {
+		root := rootfs(t, map[string]string{"passwd": "web:x:" + ids + "::/:\n"})
+		if id, err := (User{Spec: "web"}).Find(root); err == nil {
+			t.Errorf("%s: found %+v", ids, id)
+		}
+	}
+}
+
 func errorOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -59,6 +60,10 @@ func (u User) Find(rootfs *os.File) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("find user %q in the image: %w", spec, err)
 	}
+	// A number beyond these wraps around in the kernel's type, and -1 there means whoever one is already: root.
+	if !inRange(found.Uid) || !inRange(found.Gid) {
+		return Identity{}, fmt.Errorf("find user %q in the image: %w", spec, user.ErrRange)
+	}
 	groups := found.Sgids
 	if u.RunAsGroup != nil {
 		// With a group given, GetExecUser leaves out the user's memberships; they count all the same
@@ -86,6 +91,8 @@ func (u User) Find(rootfs *os.File) (Identity, error) {
 	}
 	return id, nil
 }
+
+func inRange(id int) bool { return id >= 0 && id <= math.MaxInt32 }
 
 // readInside reads a file of an image with every symlink resolved inside of it; nil when there is none. What it is is looked
 // at before it is opened: to open a device node alone can be an act, such as to start the machine's watchdog.
