@@ -65,6 +65,10 @@ func spawnKeeper(ctx context.Context, exe, state string, args, env []string) err
 		return fmt.Errorf("start the keeper: %w", err)
 	}
 	defer r.Close()
+	// What the caller's caller has left open here, a lock say, is not the keeper's to hold for as long as it lives.
+	if err := unix.CloseRange(3, ^uint(0)>>33, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("start the keeper: %w", err)
+	}
 	log := filepath.Join(state, DaemonLog)
 	argv := append([]string{exe, "--state", state, "--log", log, "--"}, args...)
 	_, err = syscall.ForkExec(exe, argv, &syscall.ProcAttr{

@@ -537,6 +537,53 @@ func TestDetach(t *testing.T) {
 	}
 }
 
+// TestDetachKeepsNothingOpen: what who starts a keeper has left open, a lock of its caller's say, is not open for as long as Pods run.
+func TestDetachKeepsNothingOpen(t *testing.T) {
+	w := newWorld(t)
+	mark := filepath.Join(w.dir, "mark")
+	f, err := os.Create(mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	inherited, err := unix.Dup(int(f.Fd())) // as a shell's 9>file: it goes to every child
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(inherited) }()
+	result := make(chan error, 1)
+	go func() {
+		_, err := Detach(t.Context(), w.exe, w.state(), w.args(), append(os.Environ(), envRole+"=keeper"))
+		result <- err
+	}()
+	h := w.next()
+	h.do(order{Do: "ready"})
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	status, err := ask(t.Context(), w.state(), Request{Do: "status"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range []int{status.Keeper.PID, status.Daemon.PID} {
+		dir := fmt.Sprintf("/proc/%d/fd", pid)
+		fds, err := os.ReadDir(dir)
+		if err != nil || len(fds) < 3 {
+			t.Errorf("%s: %d, %v", dir, len(fds), err)
+		}
+		for _, fd := range fds {
+			if to, _ := os.Readlink(filepath.Join(dir, fd.Name())); to == mark {
+				t.Errorf("process %d holds what was not for it as descriptor %s", pid, fd.Name())
+			}
+		}
+	}
+	answer, err := ask(t.Context(), w.state(), Request{Do: "stop"})
+	if err != nil || !answer.Keeper.Ends {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	w.reap(answer.Keeper.PID)
+}
+
 func TestDetachTellsWhyNot(t *testing.T) {
 	w := newWorld(t)
 	env := append(os.Environ(), envRole+"=keeper")
