@@ -209,11 +209,12 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 	if d.ready != nil && !d.hooks.any() {
 		// The word is there before the process comes to wait for it: what is recorded costs the start nothing. Should
 		// the process wait for something else first, its words come in the wrong order, but it still needs all of them.
-		if err := WhileAlive(ctx, c.pidfd, d.ready); err != nil {
-			return nil, err
+		err := WhileAlive(ctx, c.pidfd, d.ready)
+		if err == nil {
+			err = birth.Continue(c.conn)
 		}
-		if err := birth.Continue(c.conn); err != nil {
-			return nil, err
+		if err != nil {
+			return nil, d.failure(b, p, lastWord(c.conn, err))
 		}
 	}
 	for {
