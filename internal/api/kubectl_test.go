@@ -57,7 +57,7 @@ func (k kubectl) run(stdin string, args ...string) (string, bool) {
 func TestKubectl(t *testing.T) {
 	h := newHull(t)
 	k := newKubectl(t, h)
-	ages := regexp.MustCompile(`\b[0-9]s\b`)
+	ages := regexp.MustCompile(`\b[0-9]+s\b`)
 	spaces := regexp.MustCompile(` +`)
 	ask := func(ok bool, want, stdin string, args ...string) {
 		t.Helper()
