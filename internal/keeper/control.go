@@ -109,6 +109,11 @@ func (c *callers) serve(conn *fdconn.Conn) {
 
 func (c *callers) obey(conn *fdconn.Conn, req Request) {
 	k := c.k
+	// The caller may have seen the daemon end, of which the signal has not come yet: it does not run any more.
+	if err := k.reap(); err != nil {
+		c.reply(conn, err.Error())
+		return
+	}
 	switch req.Do {
 	case "status":
 		c.reply(conn, "")

@@ -389,6 +389,41 @@ func TestRestartAndStop(t *testing.T) {
 	}
 }
 
+// TestStartRightAfterTheEnd: who has seen the daemon end, and asks for it before the keeper has, gets another one.
+func TestStartRightAfterTheEnd(t *testing.T) {
+	w := newWorld(t)
+	h := w.start()
+	for range 10 {
+		pidfd, err := linux.PidfdOpen(h.pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Kill(w.keeper, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.order(order{Do: "exit"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := linux.PidfdWait(pidfd); err != nil {
+			t.Fatal(err)
+		}
+		_ = pidfd.Close()
+		answer := make(chan *Answer, 1)
+		go func() {
+			a, _ := ask(t.Context(), w.state(), Request{Do: "start"})
+			answer <- a
+		}()
+		if err := unix.Kill(w.keeper, unix.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if a := <-answer; a == nil || a.Daemon.State != stateStarting || a.Daemon.PID == h.pid {
+			t.Fatalf("%+v, the ended one was %d", a, h.pid)
+		}
+		h = w.next()
+		h.do(order{Do: "ready"})
+	}
+}
+
 // order sends an order that is not answered.
 func (h *hulld) order(o order) error {
 	b, err := json.Marshal(o)
