@@ -55,6 +55,13 @@ func (g *Group) Set(r Resources) error { return g.limit(r, false) }
 // limit is Set; a fresh group has no task and no limits yet.
 func (g *Group) limit(r Resources, fresh bool) error {
 	err := g.unsupported(r)
+	if err != nil && g.t.unified {
+		// Its parent may be there, and not pass on yet what it has: whoever made it does that next, if ever.
+		h := g.t.hierarchies[0]
+		if err = g.t.makeParents(h, filepath.Dir(g.dir(h))); err == nil {
+			err = g.unsupported(r)
+		}
+	}
 	if err == nil && fresh && !g.t.unified {
 		if list := simple(r.Devices); list != nil {
 			err = list.setFresh(g.of("devices"))
