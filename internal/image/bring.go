@@ -5,11 +5,12 @@ import (
 
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/platforms"
-	"github.com/hull-pods/hull/internal/image/layer"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/hull-pods/hull/internal/image/layer"
 )
 
 // bringer brings images onto the disk, from a registry, an archive or a directory: it reads their documents, fetches what is

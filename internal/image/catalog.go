@@ -13,8 +13,9 @@ import (
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
-	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/hull-pods/hull/internal/image/class"
 )
 
 // catalog is what is present, in memory, so that a container's start reads no disk. The metadata on disk leads: the

@@ -21,10 +21,11 @@ import (
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
-	"github.com/hull-pods/hull/internal/image/class"
-	"github.com/hull-pods/hull/internal/linux"
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 const (

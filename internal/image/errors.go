@@ -10,9 +10,10 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/image/class"
-	"golang.org/x/sys/unix"
 )
 
 // classify finds the class of what containerd's libraries, the network or the disk said. The words stay, with the way out

@@ -10,8 +10,9 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
-	"github.com/hull-pods/hull/internal/image/class"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/hull-pods/hull/internal/image/class"
 )
 
 // fetch brings one blob into the store, unless it is there, and verifies its digest. A blob that was begun before goes on

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
 	"github.com/hull-pods/hull/internal/image/class"
 )
 

@@ -13,9 +13,10 @@ import (
 	"github.com/containerd/containerd/v2/core/images/archive"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/hull-pods/hull/internal/image/layer"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // loadKey begins the lease of every load.

@@ -6,8 +6,9 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
-	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/hull-pods/hull/internal/image/class"
 )
 
 // Normalize returns a reference in full: "nginx" is "docker.io/library/nginx:latest". Of a reference with a tag and a

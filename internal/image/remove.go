@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
+
 	"github.com/hull-pods/hull/internal/image/class"
 )
 

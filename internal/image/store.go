@@ -10,9 +10,10 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"github.com/containerd/platforms"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/hull-pods/hull/internal/image/registry"
-	"golang.org/x/sync/semaphore"
 )
 
 // downloads is how many blobs come at the same time, over all pulls.

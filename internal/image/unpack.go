@@ -14,11 +14,12 @@ import (
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/hull-pods/hull/internal/image/layer"
 	"github.com/hull-pods/hull/internal/undo"
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // upperdirLabel is where the snapshotter says which directory a snapshot is.

@@ -16,11 +16,12 @@ import (
 	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/errdefs"
-	"github.com/hull-pods/hull/internal/image/class"
-	"github.com/hull-pods/hull/internal/linux"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/linux"
 )
 
 const (

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/containerd/errdefs"
+
 	"github.com/hull-pods/hull/internal/image/class"
 )
 
