@@ -9,7 +9,7 @@ import (
 // turn is a container's place in the order in which its Pod's commands start.
 type turn struct {
 	p       *Pods
-	saved   store.Commit    // of the Pod
+	saved   store.Commit    // of the Pod's creation; done when it is on disk
 	after   <-chan struct{} // closed when the attempt before has ended; nil for the first
 	release func()          // gives back the slot
 	refused bool            // the Pod ended before it came
@@ -21,18 +21,20 @@ func (t *turn) await(pod, alive context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(pod)
 	defer cancel(nil)
 	defer context.AfterFunc(alive, func() { cancel(context.Cause(alive)) })()
-	// Nothing runs of a Pod that a crash of hulld would forget: who did not get an answer creates it again, and it ran twice.
-	// What cannot be written stays in memory until it can.
-	_ = t.saved.Wait(ctx)
-	if t.after == nil || over(t.after) {
+	if t.saved == (store.Commit{}) && (t.after == nil || over(t.after)) {
 		return context.Cause(ctx)
 	}
 	t.release()
 	t.release = func() {}
-	select {
-	case <-t.after:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	// Nothing runs of a Pod that a crash of hulld would forget: who did not get an answer creates it again, and it would run
+	// twice. An error is a full disk's: the Pod stays in memory until it can be written, and runs.
+	_ = t.saved.Wait(ctx)
+	if t.after != nil {
+		select {
+		case <-t.after:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	release, err := t.p.slots.take(ctx, starting)
 	if err == nil {
