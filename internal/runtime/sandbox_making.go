@@ -150,16 +150,19 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	return nil
 }
 
-// joinInfra makes the Pod's cgroup and opens its files. Now that it is there, and the clone and the network are under way, containers
-// may be begun.
+// joinInfra makes the Pod's cgroup and opens its files. Now that it is there, and on v2 passes its controllers on, and the clone and
+// the network are under way, containers may be begun.
 func (m *sandboxMaking) joinInfra() ([]*os.File, error) {
 	cfg := m.s.config()
 	group, err := m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
 	if err != nil {
 		return nil, err
 	}
-	m.meanwhile(m.s.id)
-	return group.JoinInfra()
+	files, err := group.JoinInfra()
+	if err == nil {
+		m.meanwhile(m.s.id)
+	}
+	return files, err
 }
 
 // killInfra ends the infra process if it ever started.
