@@ -8,6 +8,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -39,7 +40,8 @@ type recovery struct {
 // recover returns when all of it is done; exits are told until run ends.
 func (r *Runtime) recover(ctx, run context.Context) error {
 	v := &recovery{r: r, kept: map[string]*keeper.Record{}}
-	nothingLeft := r.search().Ahead(ctx)
+	nothingLeft := sync.OnceValue(r.search().Ahead(ctx))
+	defer nothingLeft() // who looks has come to an end
 	list, err := r.cfg.Keeper.Records(ctx)
 	if err != nil {
 		return err
