@@ -47,7 +47,7 @@ func (c Commit) Wait(ctx context.Context) error {
 	if c.b == nil {
 		return nil
 	}
-	c.s.wakeWriter(c.s.kick)
+	leaveNote(c.s.kick)
 	select {
 	case <-c.b.done:
 		return c.b.err
@@ -60,9 +60,9 @@ func (c Commit) Wait(ctx context.Context) error {
 func (s *Store) enqueue(key Key, obj Object, lazy bool) Commit {
 	s.open.dirty[key] = obj
 	if lazy {
-		s.wakeWriter(s.nudge)
+		leaveNote(s.nudge)
 	} else {
-		s.wakeWriter(s.kick)
+		leaveNote(s.kick)
 	}
 	return Commit{s, s.open}
 }
@@ -71,7 +71,7 @@ func (s *Store) enqueue(key Key, obj Object, lazy bool) Commit {
 func (s *Store) pending(key Key, lazy bool) Commit {
 	if _, ok := s.open.dirty[key]; ok {
 		if !lazy {
-			s.wakeWriter(s.kick)
+			leaveNote(s.kick)
 		}
 		return Commit{s, s.open}
 	}
@@ -112,8 +112,8 @@ func (s *Store) Settled(resource string) Commit {
 	return Commit{s, s.open}
 }
 
-// wakeWriter leaves a note; one that is there already says the same.
-func (s *Store) wakeWriter(c chan struct{}) {
+// leaveNote wakes the writer; a note that is there already says the same.
+func leaveNote(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
