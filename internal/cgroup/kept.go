@@ -7,7 +7,12 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hull-pods/hull/internal/failpoint"
 )
+
+// fpKeep is hit when each kept group of each hierarchy has been made. Close takes them back, of a killed Hull the next one's.
+var fpKeep = failpoint.New("cgroup.keep")
 
 // Keep makes the groups that stay while the Tree is open, so that the first Pod in one of them does not wait for it.
 func (t *Tree) Keep() error {
@@ -16,6 +21,9 @@ func (t *Tree) Keep() error {
 	for _, h := range t.hierarchies {
 		for _, name := range t.kept {
 			if err := t.makeParents(h, filepath.Join(h.root, t.parent, name)); err != nil {
+				return err
+			}
+			if err := fpKeep.Hit(); err != nil {
 				return err
 			}
 		}
