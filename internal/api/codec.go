@@ -20,7 +20,7 @@ import (
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
-	"github.com/hull-pods/hull/internal/api/patch"
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -53,7 +53,7 @@ func mediaTypeOf(r *http.Request) (string, error) {
 		return typeJSON, nil
 	}
 	mt, _, err := mime.ParseMediaType(header)
-	if err != nil || (mt != typeJSON && mt != typeYAML && mt != string(patch.Manifest)) {
+	if err != nil || (mt != typeJSON && mt != typeYAML && mt != v1alpha1.Manifest) {
 		return "", unsupportedMediaType(typeJSON, typeYAML)
 	}
 	return mt, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/api/patch"
 	"github.com/hull-pods/hull/internal/api/strategy"
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 )
 
 // FuzzDecode gives the decoder, the defaults, validation and the walk over the fields whatever comes. What they let through
@@ -75,7 +76,7 @@ func FuzzPatch(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	kinds := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, patch.Manifest}
+	kinds := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, v1alpha1.Manifest}
 	f.Add([]byte(`[{"op":"copy","from":"/spec","path":"/spec/x"}]`), 0)
 	f.Add([]byte(`{"spec":{"containers":null}}`), 1)
 	f.Add([]byte(`{"spec":{"containers":[{"name":"a","$patch":"delete"}],"$retainKeys":["x"]}}`), 2)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hull-pods/hull/internal/api/patch"
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -21,7 +22,7 @@ func (s objects) patch(by updater) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		kind := types.PatchType(mediaType)
-		known := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, patch.Manifest}
+		known := []types.PatchType{types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, v1alpha1.Manifest}
 		if err != nil || !slices.Contains(known, kind) {
 			return unsupportedMediaType(string(types.JSONPatchType), string(types.MergePatchType), string(types.StrategicMergePatchType))
 		}
@@ -41,7 +42,7 @@ func (s objects) patch(by updater) handlerFunc {
 			if err != nil {
 				return nil, nil, err
 			}
-			if kind == patch.Manifest {
+			if kind == v1alpha1.Manifest {
 				// It is read as its author wrote it, so that a mistake is not lost in the merge.
 				if _, err := s.decoders.decode(data, typeYAML, o.FieldValidation, s.st.Kind, s.st.New()); err != nil {
 					return nil, nil, err

@@ -16,6 +16,7 @@ import (
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
 	"github.com/hull-pods/hull/internal/api/patch"
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -123,7 +124,7 @@ func (s objects) body(r *http.Request, fieldValidation string) (store.Object, []
 		return nil, nil, err
 	}
 	obj := s.st.New()
-	if mediaType != string(patch.Manifest) {
+	if mediaType != v1alpha1.Manifest {
 		warnings, err := s.decoders.decode(data, mediaType, fieldValidation, s.st.Kind, obj)
 		return obj, warnings, err
 	}

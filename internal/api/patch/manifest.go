@@ -8,15 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hull-pods/hull/internal/store"
 )
-
-// Manifest is the media type of one, YAML or JSON, that is created, or patched over what is there, as kubectl apply does by itself:
-// what an annotation says was applied before, and the manifest does not have any more, goes.
-const Manifest types.PatchType = "application/vnd.hull.apply+yaml"
 
 // applied is a manifest as an object with the annotation that says so, in kubectl's form of it. One that is too large for an
 // annotation is not remembered.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/store"
 )
 
@@ -40,7 +41,7 @@ func Apply(kind types.PatchType, current store.Object, before, patch []byte, lim
 		}
 		after, err := jsonpatch.MergePatch(before, patch)
 		return after, asBadRequest(err)
-	case Manifest:
+	case v1alpha1.Manifest:
 		modified, _, err := applied(patch, current.GetNamespace())
 		if err != nil {
 			return nil, err

@@ -12,6 +12,10 @@ const (
 	GroupVersion = Group + "/" + Version
 )
 
+// Manifest is the media type of a manifest, YAML or JSON, that is created, or patched over what is there, as kubectl apply does by
+// itself: what an annotation says was applied before, and the manifest does not have any more, goes.
+const Manifest = "application/vnd.hull.apply+yaml"
+
 // Meta says what an object is.
 type Meta struct {
 	Kind       string `json:"kind"`

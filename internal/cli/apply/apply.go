@@ -11,16 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/cli/env"
 	"github.com/hull-pods/hull/internal/cli/manifest"
 	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/client"
 )
 
-const (
-	manager  = "hull"
-	applying = "application/vnd.hull.apply+yaml" // the server remembers the manifest, and merges it with the one before
-)
+const manager = "hull"
 
 // Command is hull apply.
 func Command(e *env.Env) *cobra.Command {
@@ -91,7 +89,7 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 	}
 	base := pod.All(namespace)
 	var made pod.Head
-	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.Data, Type: applying}, &made)
+	err = c.Do(ctx, client.Request{Method: "POST", Path: base, Query: query, Body: m.Data, Type: v1alpha1.Manifest}, &made)
 	if err == nil {
 		return result(made, "created"), nil
 	}
@@ -110,7 +108,7 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 
 func patch(ctx context.Context, c *client.Client, m manifest.Manifest, base string, query url.Values, old json.RawMessage) (Applied, error) {
 	var now json.RawMessage
-	err := c.Do(ctx, client.Request{Method: "PATCH", Path: base + "/" + m.Name, Query: query, Body: m.Data, Type: applying}, &now)
+	err := c.Do(ctx, client.Request{Method: "PATCH", Path: base + "/" + m.Name, Query: query, Body: m.Data, Type: v1alpha1.Manifest}, &now)
 	if err != nil {
 		return Applied{}, client.Explain("patching", m.Source, err)
 	}
