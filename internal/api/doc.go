@@ -58,8 +58,8 @@
 //
 // Objects come as JSON or YAML; with Accept: application/json;as=Table;v=v1;g=meta.k8s.io as a table, with as=
 // PartialObjectMetadata as metadata alone. A body of application/vnd.hull.apply+yaml is a manifest that is applied, as kubectl
-// apply does it: POST remembers it in an annotation, PATCH merges it with that and with what there is. A watch is a line of JSON for each event. An error is a metav1.Status whose code
-// and reason come from one table, in errors.go.
+// apply does it: POST remembers it in an annotation, PATCH merges it with that and with what there is. A watch is a line of
+// JSON for each event. An error is a metav1.Status whose code and reason come from one table, in errors.go.
 //
 // # Strictness
 //

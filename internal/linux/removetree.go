@@ -12,9 +12,9 @@ import (
 )
 
 // RemoveTree removes a directory that a container may have filled. No symlink is followed, no mount is entered: one that is
-// found inside is unmounted. Flags that forbid a removal, as those of chattr +i, are taken. Depth does not matter either: directories are moved up to the top before they are emptied, so
-// that neither stack nor descriptors grow with the tree. The directory itself and those above it must be out of reach of
-// containers.
+// found inside is unmounted. Flags that forbid a removal, as those of chattr +i, are taken. Depth does not matter either:
+// directories are moved up to the top before they are emptied, so that neither stack nor descriptors grow with the tree. The
+// directory itself and those above it must be out of reach of containers.
 func RemoveTree(path string) error {
 	top, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {

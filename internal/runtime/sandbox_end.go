@@ -21,8 +21,8 @@ var (
 	fpRemoveSandbox = failpoint.New("runtime.remove.sandbox")
 )
 
-// StopSandbox kills what runs in a sandbox, or is being started in it, and gives back its network. It may be called again, and after a crash of the
-// infra container; an ID that is not known is no error.
+// StopSandbox kills what runs in a sandbox, or is being started in it, and gives back its network. It may be called again, and
+// after a crash of the infra container; an ID that is not known is no error.
 func (r *Runtime) StopSandbox(ctx context.Context, id string) error {
 	s, err := r.all.sandbox(id)
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package openapi describes the objects to clients that check and merge them themselves.
 //
 // An old kubectl refuses to create what it has no description of, and merges lists by what the description says of their
-// keys. A new one asks the server to check, which the description by OpenAPI version 3 allows it to. Everything here is read off the Go types: the
-// names and types of the fields from their JSON tags, how lists merge from their patch tags.
+// keys. A new one asks the server to check, which the description by OpenAPI version 3 allows it to. Everything here is read
+// off the Go types: the names and types of the fields from their JSON tags, how lists merge from their patch tags.
 package openapi
 
 import (
