@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -120,6 +121,10 @@ func writeAt(f *os.File, s string) error {
 // close, and ignoring it would be inherited by everything.
 var orders = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGUSR2, unix.SIGHUP}
 
+// quietFor is how long nothing happens before the host is given back what messages have left behind: a hundred Pods, three times
+// what their records take.
+const quietFor = time.Second
+
 func (k *Keeper) loop() error {
 	children := make(chan os.Signal, 1)
 	children <- unix.SIGCHLD // a death before the first round, or before an upgrade, has no signal left
@@ -129,10 +134,13 @@ func (k *Keeper) loop() error {
 	if k.link != nil {
 		go k.link.watch()
 	}
-	timer := time.NewTimer(0)
+	timer, quiet := time.NewTimer(0), time.NewTimer(quietFor)
 	for !k.ended {
 		timer.Reset(k.daemon.wait(k.now()))
 		select {
+		case <-quiet.C:
+			debug.FreeOSMemory()
+			continue
 		case <-children:
 			// Not in every round: the kernel looks at each child to find one that has ended.
 			if err := k.reap(); err != nil {
@@ -145,6 +153,7 @@ func (k *Keeper) loop() error {
 		case <-timer.C:
 			k.restart()
 		}
+		quiet.Reset(quietFor)
 	}
 	k.log.Info("the keeper ends")
 	// In this order: who finds no socket may start a keeper at once, and that one needs the lock.
