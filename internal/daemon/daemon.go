@@ -263,6 +263,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return d.pods.Run(ctx) })
 	work.Go(func() error { return d.api.Serve(ctx, d.socket) })
+	work.Go(func() error { giveBack(ctx, func() { store.Rest(d.objects) }); return nil })
 	work.Go(func() error {
 		if err := d.cgroups.Keep(); err != nil {
 			d.log.Warn("the first Pods make their parents' cgroups themselves", "err", err)

@@ -36,7 +36,6 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "hulld:", err)
 		return 2
 	}
-	giveBack()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.level}))

@@ -12,11 +12,12 @@ type table struct {
 	objects map[string]map[string]Object // namespace → name → object
 	groups  map[string]map[Key]Object    // by kind.group
 	history history
+	watches map[*watcher]struct{}
 }
 
 func newTable(k kind) *table {
 	return &table{
-		kind: k, objects: map[string]map[string]Object{}, groups: map[string]map[Key]Object{},
+		kind: k, objects: map[string]map[string]Object{}, groups: map[string]map[Key]Object{}, watches: map[*watcher]struct{}{},
 		history: history{keep: k.keep, wake: make(chan struct{}), landed: make(chan struct{})},
 	}
 }

@@ -69,6 +69,7 @@ func (s *Store) Watch(ctx context.Context, o WatchOptions) (<-chan watch.Event, 
 		}
 		w.at, w.seen = at, o.Since
 	}
+	t.watches[w] = struct{}{}
 	go w.run(ctx)
 	return w.out, nil
 }
@@ -80,6 +81,7 @@ func expired(asked, oldest uint64) *apierrors.StatusError {
 
 func (w *watcher) run(ctx context.Context) {
 	defer close(w.out)
+	defer w.leave()
 	if w.Initial {
 		for _, obj := range w.initial {
 			if !w.send(ctx, watch.Event{Type: watch.Added, Object: obj}) {
@@ -116,6 +118,12 @@ func (w *watcher) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+func (w *watcher) leave() {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	delete(w.t.watches, w)
 }
 
 // next takes what comes next in the history; or, if there is nothing, the channel that is closed when there is. What waits for

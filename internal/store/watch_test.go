@@ -285,3 +285,44 @@ func TestRest(t *testing.T) {
 		}
 	})
 }
+
+// TestRestAfterBurst: what a watch has yet to read stays, and goes when it has.
+func TestRestAfterBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fresh(t)
+		mustCreate(t, s, pod("default", "a"))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		events, err := s.Watch(ctx, WatchOptions{Resource: "pods"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const writes = 1000
+		for i := range writes {
+			label(t, s, "default", "a", fmt.Sprint(i))
+		}
+		entries := func() int {
+			synctest.Wait()
+			Rest(s)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.tables["pods"].history.entries)
+		}
+		if n := entries(); n <= restingHistory || n >= writes {
+			t.Errorf("%d entries are kept for a watch that has read none", n)
+		}
+		for i := range writes {
+			if ev := <-events; ev.Type != watch.Modified || ev.Object.(*corev1.Pod).Labels["app"] != fmt.Sprint(i) {
+				t.Fatalf("event %d: %v", i, ev)
+			}
+		}
+		if n := entries(); n != restingHistory {
+			t.Errorf("%d entries are kept when all was read", n)
+		}
+		cancel()
+		synctest.Wait()
+		if n := len(s.tables["pods"].watches); n != 0 {
+			t.Errorf("%d watches are still known", n)
+		}
+	})
+}

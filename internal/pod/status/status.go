@@ -6,6 +6,7 @@ package status
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -163,9 +164,20 @@ func readiness(pod *v1.Pod, s *v1.PodStatus) {
 
 // resources says what the Pod as a whole was given.
 func resources(pod *v1.Pod, s *v1.PodStatus) {
+	s.Resources = &v1.ResourceRequirements{}
+	if !asks(pod) { // nearly none does, and the sum of nothing is several KB of garbage
+		return
+	}
 	opts := resource.PodResourcesOptions{}
-	s.AllocatedResources = resource.PodRequests(pod, opts)
-	s.Resources = &v1.ResourceRequirements{Requests: resource.PodRequests(pod, opts), Limits: resource.PodLimits(pod, opts)}
+	s.Resources.Requests, s.Resources.Limits = resource.PodRequests(pod, opts), resource.PodLimits(pod, opts)
+	s.AllocatedResources = s.Resources.Requests.DeepCopy()
+}
+
+// asks tells whether a Pod asks for any resources.
+func asks(pod *v1.Pod) bool {
+	any := func(c v1.Container) bool { return len(c.Resources.Requests)+len(c.Resources.Limits) > 0 }
+	return pod.Spec.Resources != nil || len(pod.Spec.Overhead) > 0 ||
+		slices.ContainsFunc(pod.Spec.Containers, any) || slices.ContainsFunc(pod.Spec.InitContainers, any)
 }
 
 // finalize gives every container of a Pod that has ended an end, and the Pod a final phase: whoever has no exit code by now
