@@ -53,10 +53,10 @@ func giveBack(ctx context.Context, rest func()) {
 func tellOfCollection(to chan<- struct{}) {
 	sentinel := new([16]byte) // too large for the allocator to share its block with others
 	runtime.AddCleanup(sentinel, func(to chan<- struct{}) {
+		tellOfCollection(to) // first: who hears of this one may wait for the next
 		select {
 		case to <- struct{}{}:
 		default:
 		}
-		tellOfCollection(to)
 	}, to)
 }
