@@ -21,7 +21,7 @@ func FuzzDecode(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	d, pods := newDecoders(scheme), strategy.Pods(scheme, node)
+	d, pods := newDecoders(scheme), strategy.Pods(scheme, node, nil)
 	f.Add([]byte(podJSON("web", "")), false)
 	f.Add([]byte(twoContainers), false)
 	f.Add([]byte(podJSON("web", `,"volumes":[{"name":"v","emptyDir":{"medium":"Memory","sizeLimit":"1Mi"}},{"name":"h","hostPath":{"path":"/x"}}],"securityContext":{"sysctls":[{"name":"a.b","value":"1"}]}`)), false)
@@ -67,7 +67,7 @@ func FuzzPatch(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	d, pods := newDecoders(scheme), strategy.Pods(scheme, node)
+	d, pods := newDecoders(scheme), strategy.Pods(scheme, node, nil)
 	pod := &corev1.Pod{}
 	if _, err := d.decode([]byte(podJSON("web", "")), typeJSON, "Strict", pods.Kind, pod); err != nil {
 		f.Fatal(err)

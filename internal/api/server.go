@@ -29,6 +29,8 @@ type Config struct {
 	Images    Images
 	System    System
 	Log       *slog.Logger
+
+	RuntimeClasses []string // the names that a Pod's spec.runtimeClassName may have
 }
 
 // Version is what /version says.
@@ -60,7 +62,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, scheme: scheme, params: runtime.NewParameterCodec(scheme), decoders: newDecoders(scheme),
 		tables:    printers.NewTableGenerator().With(internalversion.AddHandlers),
-		resources: []*strategy.Strategy{strategy.Pods(scheme, cfg.Node), strategy.Events()},
+		resources: []*strategy.Strategy{strategy.Pods(scheme, cfg.Node, cfg.RuntimeClasses), strategy.Events()},
 		mux:       http.NewServeMux(),
 		started:   time.Now(),
 		quit:      make(chan struct{}),

@@ -49,7 +49,8 @@ type Tree struct {
 	unified     bool
 	hybrid      bool
 	hierarchies []hierarchy
-	noSwap      bool // the kernel counts no swap: v1 without swapaccount
+	places      []hierarchy // where a group may exist: of a hybrid host the v2 tree too
+	noSwap      bool        // the kernel counts no swap: v1 without swapaccount
 }
 
 // Open finds the hierarchies of this host.
@@ -82,6 +83,11 @@ func Open(cfg Config) (*Tree, error) {
 		t.hierarchies = []hierarchy{{root: v2}}
 	default:
 		return nil, errors.New("no cgroup hierarchy is mounted on this host")
+	}
+	t.places = t.hierarchies
+	if t.hybrid {
+		// Hull makes nothing there; an OCI runtime that is told the group's path does.
+		t.places = append(slices.Clone(t.hierarchies), hierarchy{root: v2})
 	}
 	if dir := t.rootOf("memory"); dir != "" && !t.unified {
 		_, err := os.Stat(filepath.Join(dir, "memory.memsw.limit_in_bytes"))
@@ -135,10 +141,10 @@ func (g *Group) Path() string { return filepath.Join("/", g.t.parent, g.path) }
 
 func (g *Group) dir(h hierarchy) string { return filepath.Join(h.root, g.t.parent, g.path) }
 
-// dirs are the group's directories in all hierarchies.
+// dirs are the group's directories, wherever it may exist.
 func (g *Group) dirs() []string {
 	var dirs []string
-	for _, h := range g.t.hierarchies {
+	for _, h := range g.t.places {
 		dirs = append(dirs, g.dir(h))
 	}
 	return dirs

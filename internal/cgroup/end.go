@@ -249,7 +249,7 @@ func rmdir(dir string) error {
 func (g *Group) Prune() error {
 	g.t.prune.Lock()
 	defer g.t.prune.Unlock()
-	for _, h := range g.t.hierarchies {
+	for _, h := range g.t.places {
 		top := filepath.Join(h.root, g.t.parent)
 		for dir := filepath.Dir(g.dir(h)); strings.HasPrefix(dir, top) && !g.t.keeps(h, dir); dir = filepath.Dir(dir) {
 			gone, err := rmdirEmpty(dir)

@@ -35,7 +35,7 @@ func (t *Tree) Keep() error {
 func (t *Tree) Close() error {
 	t.prune.Lock()
 	defer t.prune.Unlock()
-	for _, h := range t.hierarchies {
+	for _, h := range t.places {
 		top := filepath.Join(h.root, t.parent)
 		for _, name := range append(slices.Clone(t.kept), "") { // the parent last
 			if _, err := rmdirEmpty(filepath.Join(top, name)); err != nil {

@@ -15,9 +15,9 @@ import (
 // List names every group of this Hull that exists in any hierarchy, the deepest first. The parent itself is not in it, nor are
 // the groups that are kept.
 func (t *Tree) List() ([]string, error) {
-	in := make([][]string, len(t.hierarchies))
+	in := make([][]string, len(t.places))
 	var walks errgroup.Group
-	for i, h := range t.hierarchies {
+	for i, h := range t.places {
 		walks.Go(func() error {
 			return below(filepath.Join(h.root, t.parent), "", func(path string) { in[i] = append(in[i], path) })
 		})

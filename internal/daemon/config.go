@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hull-pods/hull/internal/failpoint"
 )
@@ -36,6 +39,7 @@ type config struct {
 	ipv4, ipv6     netip.Prefix
 	level          slog.Level
 	failpoints     string
+	runtimes       map[string]string // OCI programs by the names that Pods' runtimeClassName has for them
 	version        string
 }
 
@@ -46,7 +50,7 @@ const usage = `hulld runs Pods. hull starts it by itself, as a child of hull-kee
 var errUsage = errors.New("usage")
 
 func parse(args []string, version string, stdout, stderr io.Writer) (*config, error) {
-	c := &config{version: version}
+	c := &config{version: version, runtimes: map[string]string{}}
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find this host's name: %w", err)
@@ -63,6 +67,7 @@ func parse(args []string, version string, stdout, stderr io.Writer) (*config, er
 	flags.IntVar(&c.logMaxFiles, "container-log-max-files", 5, "files that are kept of a container's log")
 	flags.TextVar(&prefix{&c.ipv4}, "pod-cidr", prefix{&c.ipv4}, "IPv4 pool of Pods (default: 10.88.0.0/16, or the next one that is free)")
 	flags.TextVar(&prefix{&c.ipv6}, "pod-cidr-v6", prefix{&c.ipv6}, "IPv6 pool of Pods (default: a unique local /64)")
+	flags.Func("runtime", "`NAME=PROGRAM`: an OCI runtime, such as runc=/usr/sbin/runc, for Pods with that runtimeClassName (may repeat)", c.addRuntime)
 	flags.TextVar(&c.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flags.StringVar(&c.failpoints, "failpoints", os.Getenv("HULL_FAILPOINTS"), "for tests: where to fail or die, NAME=error|kill[@N];...")
 	list := flags.Bool("list-failpoints", false, "for tests: print the names of all failpoints")
@@ -93,6 +98,21 @@ func parse(args []string, version string, stdout, stderr io.Writer) (*config, er
 		c.logs = filepath.Join(c.root, "log", "pods")
 	}
 	return c, nil
+}
+
+func (c *config) addRuntime(text string) error {
+	name, program, ok := strings.Cut(text, "=")
+	if problems := validation.IsDNS1123Subdomain(name); !ok || len(problems) != 0 {
+		return fmt.Errorf("want NAME=PROGRAM: %s", cmp.Or(strings.Join(problems, ", "), "there is no ="))
+	}
+	if c.runtimes[name] != "" {
+		return fmt.Errorf("%s is given twice", name)
+	}
+	if !filepath.IsAbs(program) {
+		return fmt.Errorf("%q: the program's path is not absolute", program)
+	}
+	c.runtimes[name] = program
+	return nil
 }
 
 // instance names this Hull in everything that it makes in the kernel.

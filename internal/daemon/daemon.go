@@ -3,11 +3,14 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,7 @@ import (
 	"github.com/hull-pods/hull/internal/pod/spec"
 	"github.com/hull-pods/hull/internal/runtime"
 	"github.com/hull-pods/hull/internal/starter"
+	"github.com/hull-pods/hull/internal/starter/program"
 	"github.com/hull-pods/hull/internal/store"
 	"github.com/hull-pods/hull/internal/volume"
 )
@@ -209,10 +213,14 @@ func (d *daemon) openToolbox(ctx context.Context) error {
 }
 
 func (d *daemon) openRuntime(ctx context.Context) (err error) {
+	starters, err := d.starters()
+	if err != nil {
+		return err
+	}
 	d.runtime, err = runtime.Open(ctx, runtime.Config{
 		Instance: d.cfg.instance(), Root: d.cfg.root, State: d.cfg.state,
 		Network: d.network, Images: d.images, Cgroups: d.cgroups, Keeper: d.keeper,
-		Starters:   map[string]starter.Starter{"": d.starter},
+		Starters:   starters,
 		LogMaxSize: d.cfg.logMaxSize, LogMaxFiles: d.cfg.logMaxFiles, Log: d.log,
 	})
 	if err != nil {
@@ -236,6 +244,21 @@ func (d *daemon) openRuntime(ctx context.Context) (err error) {
 	return nil
 }
 
+// starters are who makes containers, by runtime handler: Hull itself, and the OCI programs of the command line.
+func (d *daemon) starters() (map[string]starter.Starter, error) {
+	all := map[string]starter.Starter{"": d.starter}
+	for name, path := range d.cfg.runtimes {
+		p, err := program.New(program.Config{
+			Path: path, State: filepath.Join(d.cfg.state, "runtimes", name), Log: d.log.With("runtime", name), Infra: d.starter,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("--runtime %s: %w", name, err)
+		}
+		all[name] = p
+	}
+	return all, nil
+}
+
 func memoryCapacity() int64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
@@ -246,7 +269,7 @@ func memoryCapacity() int64 {
 
 func (d *daemon) openAPI(ctx context.Context) (err error) {
 	d.api, err = api.New(api.Config{
-		Store: d.objects, Node: d.cfg.nodeName, Version: api.Version{Hull: d.cfg.version},
+		Store: d.objects, Node: d.cfg.nodeName, RuntimeClasses: slices.Sorted(maps.Keys(d.cfg.runtimes)), Version: api.Version{Hull: d.cfg.version},
 		Runtime: containers{d.runtime}, Images: images{d.images, d.runtime}, System: system{d}, Sandboxes: sandboxes{d}, Log: d.log,
 	})
 	if err != nil {

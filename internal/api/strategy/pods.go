@@ -3,6 +3,7 @@ package strategy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,12 +32,14 @@ type pods struct {
 	scheme *runtime.Scheme
 	check  *supported.Checker
 	node   string
+	// runtimes are the names that a runtimeClassName may have.
+	runtimes []string
 }
 
-// Pods is the strategy of Pods on a host of that name.
-func Pods(scheme *runtime.Scheme, node string) *Strategy {
+// Pods is the strategy of Pods on a host of that name, which has those runtime classes.
+func Pods(scheme *runtime.Scheme, node string, runtimes []string) *Strategy {
 	capabilities.Setup(true, 0) // a validation that is not told so refuses privileged containers
-	p := pods{scheme: scheme, check: supported.New(), node: node}
+	p := pods{scheme: scheme, check: supported.New(), node: node, runtimes: runtimes}
 	return &Strategy{
 		Resource: "pods", Singular: "pod", Kind: corev1.SchemeGroupVersion.WithKind("Pod"),
 		ShortNames: []string{"po"}, Categories: []string{"all"},
@@ -131,6 +134,10 @@ func (p pods) admit(pod *corev1.Pod) (errs field.ErrorList) {
 	}
 	if pod.Spec.NodeName != p.node {
 		errs = append(errs, field.NotSupported(field.NewPath("spec", "nodeName"), pod.Spec.NodeName, []string{p.node}))
+	}
+	if class := pod.Spec.RuntimeClassName; class != nil && *class != "" && !slices.Contains(p.runtimes, *class) {
+		errs = append(errs, field.Forbidden(field.NewPath("spec", "runtimeClassName"),
+			fmt.Sprintf("RuntimeClass %q not found: hulld knows those of its --runtime NAME=PROGRAM", *class)))
 	}
 	if pod.Spec.ServiceAccountName == "" {
 		pod.Spec.ServiceAccountName = pod.Spec.DeprecatedServiceAccount

@@ -48,6 +48,7 @@ func specFields() fields {
 		"hostNetwork": whole, "hostPID": whole, "hostIPC": whole, "shareProcessNamespace": whole,
 		"enableServiceLinks": whole, // there are no services here: both answers are followed
 		"nodeName":           whole, // of this host: see the strategy
+		"runtimeClassName":   whole, // of one that hulld has: see the strategy
 		"schedulerName":      only(corev1.DefaultSchedulerName),
 		"os.name":            only(string(corev1.Linux)),
 

@@ -132,6 +132,9 @@ func (d *description) head(p *pod.Pod) {
 	if p.Spec.Priority != nil {
 		d.write(0, "Priority:\t%d", *p.Spec.Priority)
 	}
+	if p.Spec.RuntimeClassName != "" {
+		d.write(0, "Runtime Class Name:\t%s", p.Spec.RuntimeClassName)
+	}
 	if p.Spec.ServiceAccount != "" {
 		d.write(0, "Service Account:\t%s", p.Spec.ServiceAccount)
 	}

@@ -21,16 +21,17 @@ type Pod struct {
 		DeletionGracePeriodSeconds *int64
 	}
 	Spec struct {
-		InitContainers []Container
-		Containers     []Container
-		Volumes        []Volume
-		NodeSelector   map[string]string
-		Tolerations    []struct{ Key, Operator, Value, Effect string }
-		RestartPolicy  string
-		NodeName       string
-		HostNetwork    bool
-		Priority       *int64
-		ServiceAccount string `json:"serviceAccountName"`
+		InitContainers   []Container
+		Containers       []Container
+		Volumes          []Volume
+		NodeSelector     map[string]string
+		Tolerations      []struct{ Key, Operator, Value, Effect string }
+		RestartPolicy    string
+		NodeName         string
+		HostNetwork      bool
+		Priority         *int64
+		ServiceAccount   string `json:"serviceAccountName"`
+		RuntimeClassName string `json:"runtimeClassName"`
 
 		SecurityContext *Security
 	}

@@ -56,6 +56,9 @@ func Sandbox(pod *v1.Pod, attempt uint32, o *Options) (runtime.SandboxConfig, er
 		SharePID: isTrue(pod.Spec.ShareProcessNamespace) && !pod.Spec.HostPID,
 		DNS:      dns(pod, o), Sysctls: sysctls(pod),
 	}
+	if class := pod.Spec.RuntimeClassName; class != nil {
+		cfg.Handler = *class
+	}
 	hostname, domain, err := names(pod, o.ClusterDomain)
 	if err != nil {
 		return cfg, err
