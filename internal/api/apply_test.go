@@ -39,6 +39,11 @@ func TestApply(t *testing.T) {
 			t.Errorf("%s: %s, want %s", body, got, why)
 		}
 	}
+	// What is merged into a mapping may be said anew there.
+	merged := "apiVersion: v1\nkind: Pod\nmetadata: {name: merged}\nspec:\n  containers:\n  - &a {name: a, image: toolbox}\n  - {<<: *a, name: b}\n"
+	if p := want[corev1.Pod](h, 201, "POST", podsPath, merged, header); p.Spec.Containers[1].Name != "b" || p.Spec.Containers[1].Image != "toolbox" {
+		t.Errorf("%+v", p.Spec.Containers)
+	}
 	// One that was made otherwise is merged.
 	h.create("other")
 	o := want[corev1.Pod](h, 200, "PATCH", podsPath+"/other", strings.Replace(manifest("b: two", ""), "web", "other", 1), header)

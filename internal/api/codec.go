@@ -20,6 +20,7 @@ import (
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hull-pods/hull/internal/api/doubles"
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/store"
 )
@@ -32,18 +33,45 @@ const (
 	typeYAML = "application/yaml"
 )
 
-// decoders read objects from bytes, by format and by how strict they are.
+// decoders read objects from bytes, by how strict they are.
 type decoders struct {
-	scheme                   *runtime.Scheme
-	json, yaml               runtime.Decoder
-	lenientJSON, lenientYAML runtime.Decoder
+	scheme          *runtime.Scheme
+	strict, lenient runtime.Decoder
 }
 
 func newDecoders(scheme *runtime.Scheme) decoders {
-	make := func(yaml, strict bool) runtime.Decoder {
-		return jsonserializer.NewSerializerWithOptions(jsonserializer.DefaultMetaFactory, scheme, scheme, jsonserializer.SerializerOptions{Yaml: yaml, Strict: strict})
+	make := func(strict bool) runtime.Decoder {
+		return jsonserializer.NewSerializerWithOptions(jsonserializer.DefaultMetaFactory, scheme, scheme, jsonserializer.SerializerOptions{Strict: strict})
 	}
-	return decoders{scheme: scheme, json: make(false, true), yaml: make(true, true), lenientJSON: make(false, false), lenientYAML: make(true, false)}
+	return decoders{scheme: scheme, strict: make(true), lenient: make(false)}
+}
+
+// read decodes JSON or YAML. Where it is strict, fields that nobody knows, and those that are there twice, are a strict decoding error.
+func (d decoders) read(data []byte, mediaType string, strict bool, kind *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	decoder := d.lenient
+	if strict {
+		decoder = d.strict
+	}
+	if mediaType != typeYAML {
+		return decoder.Decode(data, kind, into)
+	}
+	text, err := yaml.YAMLToJSON(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	obj, got, err := decoder.Decode(text, kind, into)
+	also, strictly := runtime.AsStrictDecodingError(err)
+	if !strict || err != nil && !strictly {
+		return obj, got, err
+	}
+	twice := doubles.In(data)
+	if strictly {
+		twice = append(twice, also.Errors()...)
+	}
+	if len(twice) > 0 {
+		err = runtime.NewStrictDecodingError(twice)
+	}
+	return obj, got, err
 }
 
 // mediaTypeOf is the format of a request's body; without a word about it, JSON.
@@ -82,17 +110,7 @@ func readBody(r *http.Request) ([]byte, error) {
 // decode reads an object of a known kind and sets its defaults. validation is the request's fieldValidation: unknown and
 // duplicate fields are errors unless it is Warn or Ignore.
 func (d decoders) decode(data []byte, mediaType, validation string, kind schema.GroupVersionKind, into store.Object) (warnings []string, err error) {
-	decoder := d.json
-	if mediaType == typeYAML {
-		decoder = d.yaml
-	}
-	if validation == metav1.FieldValidationIgnore {
-		decoder = d.lenientJSON
-		if mediaType == typeYAML {
-			decoder = d.lenientYAML
-		}
-	}
-	obj, got, err := decoder.Decode(data, &kind, into)
+	obj, got, err := d.read(data, mediaType, validation != metav1.FieldValidationIgnore, &kind, into)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok && obj != nil && validation == metav1.FieldValidationWarn {
 		for _, e := range strict.Errors() {
 			warnings = append(warnings, e.Error())

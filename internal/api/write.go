@@ -305,12 +305,8 @@ func (s objects) deleteOptions(r *http.Request) (*metav1.DeleteOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder := s.decoders.json
-	if mediaType == typeYAML {
-		decoder = s.decoders.yaml
-	}
 	kind := schema.GroupVersionKind{Version: "v1", Kind: "DeleteOptions"}
-	obj, got, err := decoder.Decode(data, &kind, o)
+	obj, got, err := s.decoders.read(data, mediaType, true, &kind, o)
 	if err != nil {
 		return nil, decodeError(err, kind, got, data)
 	}
