@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -30,6 +29,7 @@ import (
 	"github.com/hull-pods/hull/internal/cli/image"
 	"github.com/hull-pods/hull/internal/cli/inspect"
 	"github.com/hull-pods/hull/internal/cli/logs"
+	"github.com/hull-pods/hull/internal/cli/pod"
 	"github.com/hull-pods/hull/internal/cli/remove"
 	"github.com/hull-pods/hull/internal/cli/system"
 	"github.com/hull-pods/hull/internal/client"
@@ -52,27 +52,50 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 	cmd.SetIn(in)
 	cmd.SetOut(out)
 	cmd.SetErr(errw)
-	err := cmd.ExecuteContext(ctx)
+	return report(errw, cmd.ExecuteContext(ctx))
+}
+
+// report says what went wrong, and returns the exit code.
+func report(errw io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
-	code := exitError
+	for _, one := range apart(err) {
+		var status *client.StatusError
+		var exit *client.ExitError
+		text := one.Error()
+		if text != "" && !errors.As(one, &status) && !errors.As(one, &exit) {
+			text = "error: " + text
+		}
+		if text != "" {
+			_, _ = fmt.Fprintln(errw, ui.Printable(text))
+		}
+	}
 	var coded *console.CodeError
 	var exit *client.ExitError
 	switch {
 	case errors.As(err, &coded):
-		code = coded.Code
+		return coded.Code
 	case errors.As(err, &exit):
-		code = exit.Code
+		return exit.Code
 	}
-	if text := err.Error(); text != "" {
-		var status *client.StatusError
-		if !errors.As(err, &status) && exit == nil {
-			text = "error: " + text
-		}
-		_, _ = fmt.Fprintln(errw, ui.Printable(text))
+	return exitError
+}
+
+// apart is the errors that were joined, each of which is told in its own words.
+func apart(err error) []error {
+	if coded, ok := err.(*console.CodeError); ok && coded.Err != nil {
+		return apart(coded.Err)
 	}
-	return code
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, apart(one)...)
+	}
+	return all
 }
 
 // verb is a command by its name.
@@ -149,10 +172,13 @@ func settle(e *env.Env, cmd *cobra.Command) error {
 	if e.Namespace == "" {
 		e.Namespace, e.NamespaceSet = "default", false
 	}
-	if strings.ContainsAny(e.Namespace, "/%") {
-		return fmt.Errorf("invalid namespace %q: it may contain neither '/' nor '%%'", e.Namespace)
+	if err := pod.ValidNamespace(e.Namespace); err != nil {
+		return err
 	}
 	for _, dir := range []*string{&e.Root, &e.State} { // keeper and hulld have another working directory
+		if *dir == "" {
+			return errors.New("--root and --state may not be empty")
+		}
 		abs, err := filepath.Abs(*dir)
 		if err != nil {
 			return err

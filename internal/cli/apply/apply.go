@@ -38,18 +38,23 @@ func Command(e *env.Env) *cobra.Command {
 			if dryRun != "none" && dryRun != "server" {
 				return fmt.Errorf("invalid dry-run value (%s): must be \"none\" or \"server\"", dryRun)
 			}
-			manifests, err := manifest.Read(files, e.In)
-			if err != nil {
-				return err
+			manifests, bad := manifest.Read(files, e.In)
+			if len(manifests) == 0 {
+				return bad
 			}
 			c, err := e.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
+			failed := []error{bad}
 			for _, m := range manifests {
 				done, err := Apply(cmd.Context(), e, c, m, dryRun == "server")
-				if err != nil {
-					return err
+				if err != nil { // the others are not worse for it
+					failed = append(failed, err)
+					if cmd.Context().Err() != nil || client.Broke(err) {
+						break
+					}
+					continue
 				}
 				suffix := ""
 				if dryRun == "server" {
@@ -60,7 +65,7 @@ func Command(e *env.Env) *cobra.Command {
 				}
 				e.Printf("pod/%s %s%s\n", done.Name, done.Verb, suffix)
 			}
-			return nil
+			return errors.Join(failed...)
 		},
 	}
 	cmd.Flags().StringSliceVarP(&files, "filename", "f", nil, "file, directory or - for standard input")
@@ -94,7 +99,7 @@ func Apply(ctx context.Context, e *env.Env, c *client.Client, m manifest.Manifes
 		return result(made, "created"), nil
 	}
 	var refused *client.StatusError
-	if m.Name != "" && errors.As(err, &refused) {
+	if pod.Valid(m.Name) == nil && errors.As(err, &refused) {
 		var old json.RawMessage
 		switch there := c.Do(ctx, client.Request{Path: base + "/" + m.Name}, &old); {
 		case there == nil:

@@ -32,6 +32,6 @@ func (e *Env) NamespaceOf(own string) (string, error) {
 	case e.NamespaceSet && own != e.Namespace:
 		return "", fmt.Errorf("the namespace from the provided object %q does not match the namespace %q. You must pass '--namespace=%s' to perform this operation", own, e.Namespace, own)
 	default:
-		return own, nil
+		return own, pod.ValidNamespace(own)
 	}
 }

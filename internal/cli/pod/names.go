@@ -123,17 +123,33 @@ func Name(arg string) (string, error) {
 	return names[0], nil
 }
 
-// check refuses what cannot be a name: above all nothing at all, as the path without a name is that of all Pods.
 func check(names []string) error {
 	for _, name := range names {
-		switch {
-		case name == "":
-			return errors.New("resource name may not be empty")
-		case name == "." || name == "..":
-			return fmt.Errorf("invalid resource name %q: [may not be '%s']", name, name)
-		case strings.Contains(name, "%"):
-			return fmt.Errorf("invalid resource name %q: [may not contain '%%']", name)
+		if err := Valid(name); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// Valid refuses what cannot be a name: above all nothing at all, as the path without a name is that of all Pods.
+func Valid(name string) error {
+	if name == "" {
+		return errors.New("resource name may not be empty")
+	}
+	return segment("resource name", name)
+}
+
+// ValidNamespace refuses what cannot be a namespace.
+func ValidNamespace(name string) error { return segment("namespace", name) }
+
+// segment refuses what cannot be one part of a path, in kubectl's words.
+func segment(what, text string) error {
+	if text == "." || text == ".." {
+		return fmt.Errorf("invalid %s %q: [may not be '%s']", what, text, text)
+	}
+	if i := strings.IndexAny(text, "/%"); i >= 0 {
+		return fmt.Errorf("invalid %s %q: [may not contain '%c']", what, text, text[i])
 	}
 	return nil
 }

@@ -77,9 +77,10 @@ func (o *options) check(args []string) error {
 func remove(ctx context.Context, e *env.Env, o options, args []string) error {
 	c, running := e.Running(ctx)
 	targets, err := targetsOf(ctx, e, c, o, args)
-	if err != nil {
+	if err != nil && len(targets) == 0 {
 		return err
 	}
+	failed := []error{err} // of some documents; the others are not worse for it
 	if !running {
 		if c, err = e.Connect(ctx); err != nil {
 			return err
@@ -100,7 +101,6 @@ func remove(ctx context.Context, e *env.Env, o options, args []string) error {
 		waiting, cancel = context.WithTimeoutCause(ctx, o.timeout, errors.New("timed out waiting for the condition"))
 		defer cancel()
 	}
-	var failed []error
 	var gone errgroup.Group
 	for _, t := range targets {
 		deleted, err := ask(ctx, e, c, o, t)
@@ -136,20 +136,19 @@ func targetsOf(ctx context.Context, e *env.Env, c *client.Client, o options, arg
 	var list []target
 	if len(o.files) > 0 {
 		manifests, err := manifest.Read(o.files, e.In)
-		if err != nil {
-			return nil, err
-		}
+		failed := []error{err}
 		for _, m := range manifests {
 			ns, err := e.NamespaceOf(m.Namespace)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				err = pod.Valid(m.Name)
 			}
-			if m.Name == "" { // the path of no Pod is that of all
-				return nil, fmt.Errorf("error when deleting %q: resource name may not be empty", m.Source)
+			if err != nil {
+				failed = append(failed, fmt.Errorf("error when deleting %q: %w", m.Source, err))
+				continue
 			}
 			list = append(list, target{Ref: pod.Ref{Namespace: ns, Name: m.Name}, source: m.Source})
 		}
-		return list, nil
+		return list, errors.Join(failed...)
 	}
 	names, err := pod.Args(args)
 	if err != nil {
