@@ -21,6 +21,7 @@ type PrinterOptions struct {
 	NoHeaders  bool
 	Labels     bool
 	Each       bool // the items of a list one by one, as what a watch tells after it
+	Several    bool // more than one object was asked for: a list, also if it has but one
 }
 
 // Printer prints objects, lists and watch events in one form.
@@ -64,7 +65,7 @@ func relaxed(template string) string {
 // Table tells whether the server shall answer with a table.
 func (p *Printer) Table() bool { return p.o.Output == "" || p.o.Output == "wide" }
 
-// Objects prints objects one by one, or tables of one each.
+// Objects prints objects, or tables of one each: a single one as it is, others as a list.
 func (p *Printer) Objects(w io.Writer, objects []json.RawMessage) error {
 	switch {
 	case p.Table():
@@ -80,7 +81,7 @@ func (p *Printer) Objects(w io.Writer, objects []json.RawMessage) error {
 			all.Rows = append(all.Rows, t.Rows...)
 		}
 		return p.table(w, all)
-	case len(objects) == 1:
+	case len(objects) == 1 && !p.o.Several:
 		return p.one(w, objects[0])
 	}
 	list, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""}, "items": objects})

@@ -45,6 +45,8 @@ func TestKubectl(t *testing.T) {
 		{"get", "pods", "--no-headers"},
 		{"get", "pods", "--show-labels"},
 		{"get", "pods", "hello", "nosuch"},
+		{"get", "pods", "hello", "nosuch", "-o", "json"},
+		{"get", "pods", "nosuch", "nosuch2", "-o", "yaml"},
 		{"get", "pod", "nosuch"},
 		{"get", "pods", "-n", "other"},
 		{"get", "pods", "-o", "jsonpath={.items[*].status.phase}"},

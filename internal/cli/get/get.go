@@ -80,7 +80,7 @@ func (o *options) parse(args []string) error {
 
 func get(ctx context.Context, e *env.Env, o options) error {
 	printer, err := ui.NewPrinter(ui.PrinterOptions{
-		Output: o.output, Resource: o.resource, Namespaces: o.all, NoHeaders: o.noHeaders, Labels: o.labels, Each: o.watch,
+		Output: o.output, Resource: o.resource, Namespaces: o.all, NoHeaders: o.noHeaders, Labels: o.labels, Each: o.watch, Several: len(o.names) > 1,
 	})
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func named(ctx context.Context, e *env.Env, c *client.Client, o options, printer
 		}
 		found = append(found, data)
 	}
-	if len(found) > 0 {
+	if len(found) > 0 || len(o.names) > 1 && !printer.Table() {
 		failed = append(failed, printer.Objects(e.Out, found))
 	}
 	return errors.Join(failed...)
