@@ -244,7 +244,7 @@ func plainUser(t *testing.T, h *live.Hull) {
 		h.State:    "error: no access to " + h.State + "/hull.sock: be root or a member of the group hull\n",
 		"/no/hull": "error: hulld does not run (/no/hull/hull.sock), and only root can start it: sudo hull system start\n",
 	} {
-		for _, args := range [][]string{{"get", "pods"}, {"run", example("hello.yaml")}, {"image", "ls"}} {
+		for _, args := range [][]string{{"get", "pods"}, {"run", example("hello.yaml")}, {"image", "ls"}, {"system", "start"}} {
 			cmd := exec.CommandContext(t.Context(), bin, append(args, "--state", state)...)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534, Groups: []uint32{}}}
 			out, err := cmd.CombinedOutput()

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -54,6 +55,10 @@ func systemStart(e *env.Env) *cobra.Command {
 				}
 				e.Printf("hulld is running (root %s, state %s)\n", e.Root, e.State)
 				return nil
+			}
+			if os.Geteuid() != 0 {
+				_, err := e.Connect(cmd.Context()) // says why not
+				return err
 			}
 			return e.Start(cmd.Context(), args)
 		},
@@ -146,6 +151,9 @@ func stopKeeper(ctx context.Context, state string) (stopped bool, live int, err 
 	conn, err := d.DialContext(ctx, "unixpacket", filepath.Join(state, "keeper.sock"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return false, 0, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return false, 0, fmt.Errorf("no access to %s: only root can stop Hull", filepath.Join(state, "keeper.sock"))
 	}
 	if err != nil {
 		return false, 0, fmt.Errorf("talk to hull-keeper: %w", err)
