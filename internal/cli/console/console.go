@@ -71,6 +71,9 @@ func Group(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// Interrupted is a shell's code for a command that SIGINT ended.
+const Interrupted = 130
+
 // CodeError ends the program with a code of its own, and prints its text if it has one.
 type CodeError struct {
 	Code int

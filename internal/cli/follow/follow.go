@@ -38,9 +38,9 @@ var stuckEvents = []string{"FailedCreatePodSandBox", "FailedMount", "FailedCreat
 // Reasons of events about a container that say what its state says too.
 var statedEvents = []string{"Failed", "BackOff", "InspectFailed", "ErrImageNeverPull"}
 
-func (r *runner) handle(ctx context.Context, p *followed, u update) error {
+func (r *runner) handle(watching, reading context.Context, p *followed, u update) error {
 	if u.event != nil {
-		r.handleEvent(ctx, p, u.event)
+		r.handleEvent(watching, p, u.event)
 		return nil
 	}
 	if u.gone {
@@ -52,7 +52,7 @@ func (r *runner) handle(ctx context.Context, p *followed, u update) error {
 	}
 	if !r.detach {
 		r.say(p, u.pod)
-		r.startLogs(ctx, p, u.pod)
+		r.startLogs(reading, p, u.pod)
 	}
 	r.judge(p, u.pod)
 	return nil

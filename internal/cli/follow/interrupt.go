@@ -11,14 +11,11 @@ import (
 	"github.com/hull-pods/hull/internal/cli/console"
 )
 
-// exitInterrupted is a shell's code for a command that SIGINT ended.
-const exitInterrupted = 130
-
 // interrupted removes the Pods, unless they were to run on. Asked a second time it kills them, a third time it goes without
 // waiting.
 func (r *runner) interrupted(ctx context.Context) error {
 	if r.detach {
-		return &console.CodeError{Code: exitInterrupted}
+		return &console.CodeError{Code: console.Interrupted}
 	}
 	asked := make(chan os.Signal, 2)
 	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
@@ -33,14 +30,14 @@ func (r *runner) interrupted(ctx context.Context) error {
 		select {
 		case err := <-gone:
 			if err == nil {
-				err = &console.CodeError{Code: exitInterrupted}
+				err = &console.CodeError{Code: console.Interrupted}
 			}
 			return err
 		case <-asked:
 		}
 		if killing {
 			r.warnf("not waiting for the end of the removal\n")
-			return &console.CodeError{Code: exitInterrupted}
+			return &console.CodeError{Code: console.Interrupted}
 		}
 		killing = true
 		for _, p := range r.pods {
@@ -50,13 +47,17 @@ func (r *runner) interrupted(ctx context.Context) error {
 	}
 }
 
-// removal removes all Pods, and tells when they are gone.
+// removal removes all Pods, and tells when they are gone and their last words are said.
 func (r *runner) removal(ctx context.Context, grace *int64) <-chan error {
 	var all errgroup.Group
 	for _, p := range r.pods {
 		all.Go(func() error { return r.remove(ctx, p, grace) })
 	}
 	gone := make(chan error, 1)
-	go func() { gone <- all.Wait() }()
+	go func() {
+		err := all.Wait()
+		_ = r.work.Wait() // a log that broke off is of no interest any more
+		gone <- err
+	}()
 	return gone
 }

@@ -112,6 +112,7 @@ func (r *runner) abandon(ctx context.Context) error {
 	var errs []error
 	for _, p := range r.pods {
 		if p.Verb == "created" {
+			r.warnf("pod/%s: removing\n", p.Name)
 			errs = append(errs, r.remove(ctx, p, nil))
 		}
 	}
@@ -153,6 +154,8 @@ type event struct {
 func (r *runner) follow(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
+	reading, hush := context.WithCancel(context.WithoutCancel(ctx)) // what containers say at their end is heard too
+	defer hush()
 	updates := make(chan update)
 	var watches errgroup.Group
 	for _, ns := range r.namespaces() {
@@ -173,7 +176,7 @@ func (r *runner) follow(ctx context.Context) error {
 		select {
 		case u := <-updates:
 			if p := r.pods[u.uid]; p != nil {
-				err = r.handle(watching, p, u)
+				err = r.handle(watching, reading, p, u)
 			}
 		case err = <-broken:
 			if err == nil {
