@@ -52,34 +52,41 @@ func Main(args []string, version string, in io.Reader, out, errw io.Writer) int 
 	cmd.SetIn(in)
 	cmd.SetOut(out)
 	cmd.SetErr(errw)
-	return report(errw, cmd.ExecuteContext(ctx))
+	return report(ctx, errw, cmd.ExecuteContext(ctx))
 }
 
-// report says what went wrong, and returns the exit code.
-func report(errw io.Writer, err error) int {
+// report says what went wrong, and returns the exit code. Nobody needs to be told of an interruption of their own.
+func report(ctx context.Context, errw io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
-	for _, one := range apart(err) {
-		var status *client.StatusError
-		var exit *client.ExitError
-		text := one.Error()
-		if text != "" && !errors.As(one, &status) && !errors.As(one, &exit) {
-			text = "error: " + text
-		}
-		if text != "" {
-			_, _ = fmt.Fprintln(errw, ui.Printable(text))
-		}
-	}
+	code := exitError
 	var coded *console.CodeError
 	var exit *client.ExitError
 	switch {
+	case interrupted(ctx, err):
+		code = console.Interrupted
 	case errors.As(err, &coded):
-		return coded.Code
+		code = coded.Code
 	case errors.As(err, &exit):
-		return exit.Code
+		code = exit.Code
 	}
-	return exitError
+	for _, one := range apart(err) {
+		text := one.Error()
+		if text == "" || interrupted(ctx, one) {
+			continue
+		}
+		var status *client.StatusError
+		if !errors.As(one, &status) && !errors.As(one, &exit) {
+			text = "error: " + text
+		}
+		_, _ = fmt.Fprintln(errw, ui.Printable(text))
+	}
+	return code
+}
+
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
 
 // apart is the errors that were joined, each of which is told in its own words.
@@ -166,6 +173,9 @@ It starts its daemon, hulld, by itself when it does not run.`,
 	return root
 }
 
+// socketPath is how long the kernel lets the path of a unix socket be.
+const socketPath = 107
+
 // settle makes of the flags that all commands share what a command works with.
 func settle(e *env.Env, cmd *cobra.Command) error {
 	e.NamespaceSet = cmd.Flags().Changed("namespace")
@@ -184,6 +194,9 @@ func settle(e *env.Env, cmd *cobra.Command) error {
 			return err
 		}
 		*dir = abs
+	}
+	if len(filepath.Join(e.State, "keeper.sock")) > socketPath {
+		return fmt.Errorf("--state %s is too long: the path of a socket in it has %d bytes at most", e.State, socketPath)
 	}
 	if !cmd.Flags().Changed("root") && os.Getenv("HULL_ROOT") == "" {
 		return nil

@@ -153,6 +153,7 @@ type started struct {
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
 	errs  strings.Builder
+	rest  []string // the lines after the interruption
 }
 
 func background(t testing.TB, cmd *exec.Cmd) *started {
@@ -189,7 +190,7 @@ func (s *started) interrupt() int {
 		s.t.Fatal(err)
 	}
 	for s.lines.Scan() {
-		continue
+		s.rest = append(s.rest, s.lines.Text())
 	}
 	_ = s.cmd.Wait() // the code says it
 	return s.cmd.ProcessState.ExitCode()
@@ -198,7 +199,7 @@ func (s *started) interrupt() int {
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	h := live.Start(t, live.Pool())
-	pods := toolbox("one", `["sh", "-c", "echo up; sleep infinity"]`) + "---\n" + toolbox("two", `["sh", "-c", "echo up; sleep infinity"]`)
+	pods := toolbox("one", `["sh", "-c", "trap 'echo -n last words; exit' TERM; echo up; sleep infinity & wait"]`) + "---\n" + toolbox("two", `["sh", "-c", "echo up; sleep infinity"]`)
 
 	watch := background(t, h.Command("get", "pods", "-w"))
 	run := h.Command("run", "-")
@@ -209,6 +210,11 @@ func TestInterrupt(t *testing.T) {
 	if got := first + second; got != "[one/main] up[two/main] up" && got != "[two/main] up[one/main] up" {
 		t.Errorf("the output is %q and %q", first, second)
 	}
+	session := background(t, h.Command("exec", "two", "--", "sh", "-c", "echo in; sleep infinity"))
+	session.line("in")
+	if code := session.interrupt(); code != 130 || session.errs.Len() > 0 {
+		t.Errorf("hull exec, interrupted: exit code %d, %q", code, session.errs.String())
+	}
 	follow := background(t, h.Command("logs", "-f", "one"))
 	follow.line("up")
 	if got := strings.Fields(watch.line("Running")); len(got) < 5 || got[1] != "1/1" || got[3] != "0" {
@@ -216,6 +222,9 @@ func TestInterrupt(t *testing.T) {
 	}
 	if code := r.interrupt(); code != 130 {
 		t.Errorf("hull run, interrupted: exit code %d, want 130", code)
+	}
+	if !slices.Contains(r.rest, "[one/main] last words") {
+		t.Errorf("hull run, interrupted, still prints %q", r.rest)
 	}
 	for _, pod := range []string{"one", "two"} {
 		if !strings.Contains(r.errs.String(), "pod/"+pod+": removing\n") {
