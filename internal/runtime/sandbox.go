@@ -118,9 +118,13 @@ func (s *sandbox) removeCgroup(ctx context.Context) error {
 	return errors.Join(s.group().Remove(ctx), s.group().Prune())
 }
 
+// add takes a container in that has been made. A stop ends what is in the sandbox by then; what comes later is refused.
 func (s *sandbox) add(c *container) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over.Err() != nil {
+		return context.Cause(s.over)
+	}
 	if s.rec.Phase != record.Ready {
 		return fmt.Errorf("%s is being removed", s.rec.Status.Config.Name)
 	}

@@ -26,8 +26,8 @@ func (w *world) begin(id string) (waits chan struct{}, ended chan error) {
 	return waits, ended
 }
 
-// TestStopSandboxEndsStarts: what is being started while its sandbox is stopped does not outlive that, nor does anything start later; also in
-// a sandbox that has only the host's namespaces.
+// TestStopSandboxEndsStarts: what is being started while its sandbox is stopped does not outlive that, and nothing is created or started
+// later; also in a sandbox that has only the host's namespaces.
 func TestStopSandboxEndsStarts(t *testing.T) {
 	if !underKeeper(t) {
 		return
@@ -49,6 +49,9 @@ func TestStopSandboxEndsStarts(t *testing.T) {
 		}
 		if err := w.StartContainer(t.Context(), later.ID, nil); !errors.Is(err, errdefs.ErrFailedPrecondition) {
 			t.Errorf("a start after the stop: %v", err)
+		}
+		if _, err := w.CreateContainer(t.Context(), s.ID, w.sleeper()); !errors.Is(err, errdefs.ErrFailedPrecondition) {
+			t.Errorf("a creation after the stop: %v", err)
 		}
 		for _, c := range w.Containers(s.ID) {
 			if c.State != ContainerExited || c.Reason != ReasonStartError {
