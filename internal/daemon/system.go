@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -54,10 +55,7 @@ func kernel() string {
 
 // Check looks at what the kernel has that nobody owns, and at what keeps Pods from talking.
 func (s system) Check(ctx context.Context, repair bool) ([]v1alpha1.Finding, error) {
-	left, err := s.d.runtime.Leftovers(ctx)
-	if err != nil {
-		return nil, err
-	}
+	left, unseen := s.d.runtime.Leftovers(ctx)
 	dead, err := s.d.network.Leftovers(ctx)
 	if err != nil {
 		return nil, err
@@ -66,6 +64,9 @@ func (s system) Check(ctx context.Context, repair bool) ([]v1alpha1.Finding, err
 		left = append(left, runtime.Leftover(l))
 	}
 	var found []v1alpha1.Finding
+	if unseen != nil {
+		found = append(found, v1alpha1.Finding{What: fmt.Sprintf("not everything can be looked at: %v", unseen)})
+	}
 	for _, l := range left {
 		f := v1alpha1.Finding{What: l.What + " has no owner", Advice: "hull system check --repair removes it"}
 		if repair {

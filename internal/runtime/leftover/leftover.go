@@ -10,8 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/linux"
@@ -49,35 +48,28 @@ type sight struct {
 	dirs     map[string][]string // IDs, by the directory that they are in
 }
 
-// look looks at the kernel and the disk.
+// look looks at the kernel and the disk. Where one of these cannot be looked at, it says so, and has seen the others.
 func (s *Search) look(ctx context.Context) (*sight, error) {
 	seen := &sight{dirs: map[string][]string{}}
-	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() (err error) {
-		seen.infra, err = processesNamed(infraPrefix(s.Instance))
-		return err
-	})
-	work.Go(func() (err error) {
-		seen.cgroups, err = s.Cgroups.List()
-		return err
-	})
-	work.Go(func() (err error) {
+	var work sync.WaitGroup
+	var infra, cgroups, networks, dirs error
+	work.Go(func() { seen.infra, infra = processesNamed(infraPrefix(s.Instance)) })
+	work.Go(func() { seen.cgroups, cgroups = s.Cgroups.List() })
+	work.Go(func() {
 		leaving := map[string]bool{} // noted before, as it may have left meanwhile, and after
 		s.Network.Leaving(leaving)
-		seen.networks, err = s.Network.List(ctx)
+		seen.networks, networks = s.Network.List(ctx)
 		s.Network.Leaving(leaving)
 		seen.networks = slices.DeleteFunc(seen.networks, func(id string) bool { return leaving[id] })
-		return err
 	})
-	work.Go(func() (err error) {
+	work.Go(func() {
 		for _, top := range append(s.Dirs.UpperTops(), s.Dirs.Sandboxes(), s.Dirs.Containers()) {
-			if seen.dirs[top], err = record.IDs(top); err != nil {
-				return err
-			}
+			ids, err := record.IDs(top)
+			seen.dirs[top], dirs = ids, errors.Join(dirs, err)
 		}
-		return nil
 	})
-	return seen, work.Wait()
+	work.Wait()
+	return seen, errors.Join(infra, cgroups, networks, dirs)
 }
 
 // owned is what sandboxes and containers on record are found by. It is noted before the kernel is looked at, as something may
@@ -93,29 +85,25 @@ func (o *owned) note(owners Owners) {
 	owners.Cgroups(o.cgroups)
 }
 
-// List finds what has no owner; on a healthy Hull there is none.
+// List finds what has no owner; on a healthy Hull there is none. With an error, which says what could not be looked at, it is what was
+// found elsewhere.
 func (s *Search) List(ctx context.Context) ([]Leftover, error) {
 	var known owned
 	known.note(s.Owners)
 	seen, err := s.look(ctx)
-	if err != nil {
-		return nil, err
-	}
 	known.note(s.Owners)
-	return s.judge(seen, &known), nil
+	return s.judge(seen, &known), err
 }
 
 // Ahead looks at what there is while the records are still read. Asked when those are all there, it tells whether each thing that it
 // saw has an owner: nearly always. Nothing comes into being meanwhile that has none.
 func (s *Search) Ahead(ctx context.Context) (nothingLeft func() bool) {
-	var looking errgroup.Group
+	var looking sync.WaitGroup
 	var seen *sight
-	looking.Go(func() (err error) {
-		seen, err = s.look(ctx)
-		return err
-	})
+	var failed error
+	looking.Go(func() { seen, failed = s.look(ctx) })
 	return func() bool {
-		if looking.Wait() != nil {
+		if looking.Wait(); failed != nil {
 			return false
 		}
 		var known owned
@@ -133,7 +121,7 @@ func (s *Search) judge(seen *sight, known *owned) []Leftover {
 func (s *Search) Remove(ctx context.Context, log *slog.Logger) {
 	found, err := s.List(ctx)
 	if err != nil {
-		log.Error("what nobody owns cannot be listed", "err", err)
+		log.Error("what nobody owns cannot all be listed", "err", err)
 	}
 	for _, l := range found {
 		log.Warn("removing what nobody owns", "what", l.What)
