@@ -79,6 +79,7 @@ type Store struct {
 	flushing *batch // is being written, nil when the writer is idle
 	closed   bool
 
+	last     outcome       // the writer's own
 	kick     chan struct{} // there is something that somebody waits for
 	nudge    chan struct{} // there is something that can wait
 	quit     chan struct{} // closed by Close: the writer writes what is left, and ends

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -370,6 +371,22 @@ func TestCommitFails(t *testing.T) {
 	}
 	if _, err := open(t, path).Get(Key{"pods", "default", "web"}); err != nil {
 		t.Errorf("after reopening: %v", err)
+	}
+}
+
+// TestLogOfAFullDisk: a write is tried every second, and the log is told when that begins to fail, for another reason, and to work again.
+func TestLogOfAFullDisk(t *testing.T) {
+	var said strings.Builder
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	var last outcome
+	full := unsaved("objects.db", syscall.ENOSPC)
+	for _, err := range []error{nil, full, full, full, unsaved("objects.db", syscall.EIO), full, nil, nil, full} {
+		last.tell(log, &batch{err: err})
+	}
+	for what, want := range map[string]int{"level=ERROR": 4, "no space left": 3, "on disk again": 1} {
+		if n := strings.Count(said.String(), what); n != want {
+			t.Errorf("%d times %q, not %d:\n%s", n, what, want, &said)
+		}
 	}
 }
 

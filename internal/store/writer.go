@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"syscall"
 	"time"
@@ -179,7 +180,6 @@ func (s *Store) flush() bool {
 		}
 	} else {
 		b.err = unsaved(s.db.Path(), err)
-		s.log.Error("objects are not on disk", "error", b.err, "objects", len(b.dirty))
 		for key, obj := range b.dirty {
 			if _, newer := s.open.dirty[key]; !newer {
 				s.open.dirty[key] = obj
@@ -189,7 +189,27 @@ func (s *Store) flush() bool {
 	}
 	s.mu.Unlock()
 	close(b.done)
+	s.last.tell(s.log, b)
 	return err == nil
+}
+
+// outcome is how the last write went, as the log was told.
+type outcome string
+
+// tell tells the log of a write that failed, but not with each try of a second; and once that it did not any more.
+func (o *outcome) tell(log *slog.Logger, b *batch) {
+	before := *o
+	*o = ""
+	if b.err != nil {
+		*o = outcome(b.err.Error())
+	}
+	switch {
+	case *o == before:
+	case b.err != nil:
+		log.Error("objects are not on disk", "error", b.err, "objects", len(b.dirty))
+	default:
+		log.Info("objects are on disk again", "objects", len(b.dirty))
+	}
 }
 
 // unsaved says that a change is not on disk, and what a person can do about it.
