@@ -172,6 +172,8 @@ func (w *worker) failed(f *flight, err error) {
 		w.event("", v1.EventTypeWarning, eventFailedSandbox, fmt.Sprintf("Failed to create pod sandbox: %v", err))
 	case plan.Kill, plan.StopSandbox:
 		w.event("", v1.EventTypeWarning, eventFailedKill, fmt.Sprintf("error killing pod: %v", err))
+	case plan.RemoveVolumes, plan.RemoveContainer, plan.RemoveSandbox, plan.Finish:
+		w.event("", v1.EventTypeWarning, eventFailedRemove, fmt.Sprintf("error removing what has ended: %v", err))
 	}
 }
 

@@ -28,6 +28,9 @@ const (
 	eventFailedSandbox = "FailedCreatePodSandBox"
 	eventFailedKill    = "FailedKillPod"
 
+	// Hull's own: a kubelet's log alone says why a Pod that is deleted stays.
+	eventFailedRemove = "FailedRemovePod"
+
 	eventLogStalled = "LogStalled" // Hull's own: a kubelet's containers lose what their log does not take
 )
 

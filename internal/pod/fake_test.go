@@ -370,6 +370,7 @@ type fakeVolumes struct {
 	dir  string
 	err  error
 	full string
+	busy error // of a removal
 	have map[types.UID]bool
 }
 
@@ -403,7 +404,9 @@ func (f *fakeVolumes) Mounts(*v1.Pod, *v1.Container) ([]volume.Mount, error) { r
 
 func (f *fakeVolumes) Remove(_ context.Context, uid types.UID) error {
 	f.note(uid, "remove volumes", true)
-	return nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.busy
 }
 
 func (f *fakeVolumes) Forget(_ context.Context, uid types.UID) error {

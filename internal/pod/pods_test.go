@@ -488,6 +488,28 @@ func TestForcedDeletion(t *testing.T) {
 	})
 }
 
+// TestRemovalFails: why a Pod that is deleted stays is told on it, until it can go.
+func TestRemovalFails(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		fails := func(err error) {
+			b.volumes.mu.Lock()
+			defer b.volumes.mu.Unlock()
+			b.volumes.busy = err
+		}
+		b.create(withVolume(podOf("a", v1.RestartPolicyAlways)))
+		fails(errors.New("remove volumes: input/output error"))
+		b.delete(30)
+		b.pass(15)
+		b.wantTold("Warning FailedRemovePod: error removing what has ended: remove volumes: input/output error")
+		fails(nil)
+		b.pass(10)
+		if !b.gone() {
+			t.Errorf("not gone: %s", b.summary())
+		}
+		b.clean()
+	})
+}
+
 func TestFinalizers(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		pod := podOf("a", v1.RestartPolicyAlways)
