@@ -112,10 +112,11 @@ func (w *worker) stalled(ev runtime.Event) {
 
 // note tells an event of the plan's, once.
 func (w *worker) note(a plan.Action) {
-	if w.noted[a.Key()] {
+	n := note{a.ID, a.Reason}
+	if w.noted[n] {
 		return
 	}
-	w.noted[a.Key()] = true
+	w.noted[n] = true
 	kind := v1.EventTypeNormal
 	if a.Warning {
 		kind = v1.EventTypeWarning

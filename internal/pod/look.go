@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ func (w *worker) look(ctx context.Context) {
 		if errdefs.IsNotFound(err) {
 			w.p.disown(id)
 			delete(w.stopped, id)
+			maps.DeleteFunc(w.noted, func(n note, _ bool) bool { return n.sandbox == id })
 			return true
 		}
 		sandboxes = append(sandboxes, w.sandbox(&s))

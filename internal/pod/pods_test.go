@@ -552,6 +552,17 @@ func TestSandboxDies(t *testing.T) {
 			3: start a 1
 			3: start b 1`, "stop", "remove i", "sandbox", "start")
 	})
+	inBubble(t, func(b *bench) { // again and again: what was told of sandboxes that are gone is forgotten
+		pod := b.create(podOf("a", v1.RestartPolicyAlways))
+		for range 5 {
+			b.pass(1000)
+			b.rt.dies()
+		}
+		b.pass(1000)
+		if n := len(b.pods.workers[pod.UID].noted); n > 1 {
+			t.Errorf("%d notes are kept", n)
+		}
+	})
 	inBubble(t, func(b *bench) {
 		b.create(podOf("a b", v1.RestartPolicyNever))
 		b.rt.exits("b", 0)

@@ -34,7 +34,7 @@ type worker struct {
 	stopped   map[string]bool     // sandboxes that StopSandbox is done with
 	messages  map[string]string   // last words of containers, by ID
 	records   map[string]record   // what goes with a container's removal, by ID
-	noted     map[string]bool     // events that were told, by Action.Key
+	noted     map[note]bool       // events that were told
 	flights   map[string]*flight
 	volumes   int           // failures in a row to make the volumes
 	finished  bool          // everything is removed, and the object is told to go
@@ -51,6 +51,9 @@ type flight struct {
 	tried  chan struct{} // Start: closed when the attempt has ended, for those that come after it
 }
 
+// note is an event that is told once of a sandbox.
+type note struct{ sandbox, reason string }
+
 // record is what a container has outside of the runtime.
 type record struct{ log, termination string }
 
@@ -58,7 +61,7 @@ func newWorker(p *Pods, pod *v1.Pod, sandboxes []runtime.SandboxStatus) *worker 
 	w := &worker{
 		p: p, quiet: make(chan struct{}), pod: shallow(pod), published: pod.Status,
 		log:     p.cfg.Log.With("namespace", pod.Namespace, "pod", pod.Name),
-		stopped: map[string]bool{}, messages: map[string]string{}, records: map[string]record{}, noted: map[string]bool{}, flights: map[string]*flight{},
+		stopped: map[string]bool{}, messages: map[string]string{}, records: map[string]record{}, noted: map[note]bool{}, flights: map[string]*flight{},
 		seen: plan.Seen{
 			Doing: map[string]time.Time{}, Retry: map[string]time.Time{}, Waiting: map[string]plan.Waiting{},
 			Pulls: map[string]plan.Backoff{}, Killed: map[string]time.Time{},
