@@ -216,7 +216,7 @@ func (j *job) carryOut(ctx context.Context) (r result) {
 	whole := context.WithoutCancel(ctx)
 	switch a.Kind {
 	case plan.MakeVolumes:
-		r.err = p.cfg.Volumes.Make(whole, j.pod)
+		r.err = p.cfg.Volumes.Make(ctx, j.pod)
 	case plan.RemoveVolumes:
 		r.err = p.cfg.Volumes.Remove(whole, j.pod.UID)
 	case plan.Measure:

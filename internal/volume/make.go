@@ -35,6 +35,9 @@ func (v *Volumes) makeAll(ctx context.Context, pod *v1.Pod) (err error) {
 	m := &maker{back: &back}
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
+		if err := ctx.Err(); err != nil {
+			return err // the Pod ends
+		}
 		if err := v.makeVolume(pod, vol, m); err != nil {
 			return &Error{Volume: vol.Name, Err: err}
 		}

@@ -125,7 +125,7 @@ func (v *Volumes) List() ([]types.UID, error) {
 }
 
 // Make makes every volume of the Pod that is not there yet, and checks those of the host. It may be called again at any
-// time, and leaves what is there as it is. On an error everything that it has made is gone again; the error is an *[Error]
+// time, and leaves what is there as it is. It is given up between two volumes when ctx ends. On an error everything that it has made is gone again; the error is an *[Error]
 // where one volume is to blame.
 func (v *Volumes) Make(ctx context.Context, pod *v1.Pod) error {
 	if err := plain(string(pod.UID)); err != nil {

@@ -401,6 +401,19 @@ func TestCutShort(t *testing.T) {
 	forget(t, v)
 }
 
+// TestGivenUp: when its Pod ends, nothing more is made, and what was is taken back.
+func TestGivenUp(t *testing.T) {
+	v := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := v.Make(ctx, pod(emptyDir("data"))); !errors.Is(err, context.Canceled) {
+		t.Errorf("make: %v", err)
+	}
+	if uids, err := v.List(); err != nil || len(uids) > 0 {
+		t.Errorf("left: %v, %v", uids, err)
+	}
+}
+
 func TestTermination(t *testing.T) {
 	v := open(t)
 	f, err := v.TerminationFile(uid, "c")
