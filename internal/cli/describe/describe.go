@@ -148,7 +148,7 @@ func (d *description) head(p *pod.Pod) {
 	}
 	d.list("Labels:", pairs(m.Labels, "="))
 	d.list("Annotations:", annotations(m.Annotations))
-	if m.DeletionTimestamp != nil && s.Phase != "Failed" && s.Phase != "Succeeded" {
+	if m.DeletionTimestamp != nil && !p.Ended() {
 		d.write(0, "Status:\tTerminating (lasts %s)", age(*m.DeletionTimestamp))
 		if m.DeletionGracePeriodSeconds != nil {
 			d.write(0, "Termination Grace Period:\t%ds", *m.DeletionGracePeriodSeconds)

@@ -83,7 +83,7 @@ func why(ctx context.Context, c *client.Client, r pod.Ref, container string, ref
 	switch {
 	case err != nil:
 		return refused
-	case p.Status.Phase == "Succeeded", p.Status.Phase == "Failed":
+	case p.Ended():
 		return fmt.Errorf("cannot exec into a container in a completed pod; current phase is %s", p.Status.Phase)
 	case container != "" && !slices.Contains(p.ContainerNames(), container):
 		return p.NoContainer(container)

@@ -22,6 +22,7 @@ type followed struct {
 	said    map[string]bool   // lines that are said once, and "CONTAINER FAILURE"
 	logs    map[string]bool   // container IDs whose output is being followed
 	pulls   map[string]bool   // images whose pull is shown
+	met     bool              // it has been seen
 	settled bool              // nothing more to wait for
 	failure error             // of a Pod that failed
 }
@@ -50,6 +51,10 @@ func (r *runner) handle(watching, reading context.Context, p *followed, u update
 		}
 		return nil
 	}
+	if !p.met && p.Verb != "created" && u.pod.Ended() {
+		r.warnf("pod/%s has ended before this: delete it to run it again\n", p.Name)
+	}
+	p.met = true
 	if !r.detach {
 		r.say(p, u.pod)
 		r.startLogs(reading, p, u.pod)

@@ -79,8 +79,11 @@ func run(ctx context.Context, e *env.Env, paths []string, detach bool) error {
 		if err != nil {
 			return errors.Join(err, r.abandon(context.WithoutCancel(ctx)))
 		}
-		if detach {
+		switch {
+		case detach:
 			e.Printf("pod/%s %s\n", done.Name, done.Verb)
+		case done.Verb != "created":
+			e.Warnf("pod/%s %s\n", done.Name, done.Verb)
 		}
 		r.add(done)
 	}

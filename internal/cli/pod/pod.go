@@ -38,6 +38,9 @@ type Pod struct {
 	Status Status
 }
 
+// Ended tells whether nothing of the Pod will ever run again.
+func (p *Pod) Ended() bool { return p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" }
+
 // Status is what has become of it.
 type Status struct {
 	Phase, Reason, Message string
