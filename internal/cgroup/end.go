@@ -111,6 +111,14 @@ func (g *Group) has(pid int) bool {
 	return err == nil && slices.Contains(pids, pid)
 }
 
+// Starved adds to why a process has not come to run that its memory limit is too low, if the kernel has killed for that.
+func (g *Group) Starved(err error) error {
+	if n, unknown := g.OOMKills(); err == nil || unknown != nil || n == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: out of memory: its limit is too low", err)
+}
+
 // OOMKills is how many processes of the group the kernel has killed for want of memory; 0 for a group that does not exist.
 //
 // The count is in place before a killed process can be seen to have ended, so that reading it once at a container's exit

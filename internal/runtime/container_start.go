@@ -184,7 +184,7 @@ func (s *containerStart) process(ctx context.Context) error {
 		Console: func(master *os.File) error { return s.keepTerminal(ctx, master) },
 	})
 	if err != nil {
-		return err
+		return c.group().Starved(err)
 	}
 	c.held.TakeProcess(p.PIDFD)
 	if p.Console != nil {

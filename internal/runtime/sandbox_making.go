@@ -144,7 +144,7 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 		return aside
 	}
 	if err != nil {
-		return fmt.Errorf("start the infra container: %w", err)
+		return fmt.Errorf("start the infra container: %w", s.group().Starved(err))
 	}
 	s.hold(p.PIDFD, p.PID)
 	return nil

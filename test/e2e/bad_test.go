@@ -55,6 +55,7 @@ func TestBadDays(t *testing.T) {
 		for name, day := range map[string]func(*testing.T, *live.Hull){
 			"manifest": wrongManifest, "image": missingImage, "hostPath": missingHostPath, "hostPort": portOfTheHost, "podPort": portOfAPod,
 			"command": missingCommand, "bomb": forkBomb, "line": longLine, "clash": nameClash, "user": plainUser,
+			"memory": tooLittleMemory,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -227,6 +228,18 @@ func inspectAfter(t *testing.T, h *live.Hull, pod string) inspected {
 	t.Helper()
 	await(t, h, pod, "it is ready", isReady)
 	return inspect(t, h, pod)
+}
+
+// tooLittleMemory has limits whose unit was forgotten: 64 bytes, for a container beside another one, and for all of a Pod.
+func tooLittleMemory(t *testing.T, h *live.Hull) {
+	starving := toolbox("starving", forever, "resources: {limits: {memory: 64}}", "restartPolicy: Never")
+	refused(t, h, 125, "start infra process hull-infra ", starving, "run", "-d", "-")
+	refused(t, h, 125, ": the process was killed before it ran its command: out of memory: its limit is too low\n", starving, "run", "-d", "-")
+	beside := strings.Replace(starving, "starving", "beside", 1) +
+		"  - {name: rich, image: localhost/hull/toolbox, command: [sleep, infinity], resources: {limits: {memory: 100Mi}}}\n"
+	refused(t, h, 128, `start container "main" of Pod default/beside: the process was killed before it ran its command: out of memory: its limit is too low`,
+		beside, "run", "-d", "-")
+	h.Must("delete", "pods", "starving", "beside")
 }
 
 // plainUser runs hull as nobody.
