@@ -249,7 +249,7 @@ func (d *daemon) starters() (map[string]starter.Starter, error) {
 	all := map[string]starter.Starter{"": d.starter}
 	for name, path := range d.cfg.runtimes {
 		p, err := program.New(program.Config{
-			Path: path, State: filepath.Join(d.cfg.state, "runtimes", name), Log: d.log.With("runtime", name), Infra: d.starter,
+			Path: path, State: runtime.HandlerState(d.cfg.state, name), Log: d.log.With("runtime", name), Infra: d.starter,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("--runtime %s: %w", name, err)

@@ -63,7 +63,9 @@ func (s *Search) look(ctx context.Context) (*sight, error) {
 		seen.networks = slices.DeleteFunc(seen.networks, func(id string) bool { return leaving[id] })
 	})
 	work.Go(func() {
-		for _, top := range append(s.Dirs.UpperTops(), s.Dirs.Sandboxes(), s.Dirs.Containers()) {
+		var programs []string
+		programs, dirs = s.Dirs.ProgramTops()
+		for _, top := range slices.Concat(s.Dirs.UpperTops(), programs, []string{s.Dirs.Sandboxes(), s.Dirs.Containers()}) {
 			ids, err := record.IDs(top)
 			seen.dirs[top], dirs = ids, errors.Join(dirs, err)
 		}

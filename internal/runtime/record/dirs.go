@@ -1,6 +1,11 @@
 package record
 
-import "path/filepath"
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
 
 // Dirs is where the runtime keeps things: what may be large and outlives a boot below Root, what does not below State.
 type Dirs struct {
@@ -21,6 +26,23 @@ func (d Dirs) Containers() string { return filepath.Join(d.State, "containers") 
 
 // Container is the directory of one container: its record, the state of its log, an OCI program's bundle.
 func (d Dirs) Container(id string) string { return filepath.Join(d.Containers(), id) }
+
+// Programs has a directory for each OCI program, by its runtime handler, with one in it for each container that it has made, by
+// the container's ID.
+func (d Dirs) Programs() string { return filepath.Join(d.State, "runtimes") }
+
+// ProgramTops are the directories of Programs. One that has no container in it any more may be of a handler that is gone.
+func (d Dirs) ProgramTops() ([]string, error) {
+	entries, err := os.ReadDir(d.Programs())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var tops []string
+	for _, e := range entries {
+		tops = append(tops, filepath.Join(d.Programs(), e.Name()))
+	}
+	return tops, err
+}
 
 // Uppers is where containers' writable layers are: on the disk of Root, as they may be large.
 func (d Dirs) Uppers() string { return filepath.Join(d.Root, "containers") }
