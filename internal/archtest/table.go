@@ -51,7 +51,7 @@ var table = map[string][]string{
 	"client": {},
 	"ui":     {},
 
-	"daemon": append([]string{"api", "api/v1alpha1", "cri", "pod", "volume", "store"}, below...),
+	"daemon": append([]string{"boltfile", "api", "api/v1alpha1", "cri", "pod", "volume", "store"}, below...),
 	"api":    {"store", "runtime", "image", "pod", "api/v1alpha1"},
 	// What Hull's own verbs say on the wire: plain values, for server and client.
 	"api/v1alpha1": {},
@@ -59,6 +59,7 @@ var table = map[string][]string{
 	"pod":          {"store", "volume", "runtime", "image"},
 	"volume":       {"store", "image", "linux"},
 	"store":        {},
+	"boltfile":     {},
 	"runtime": {
 		"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux", "runtime/record", "runtime/spec", "runtime/rootfs",
 		"runtime/namefiles", "runtime/process", "runtime/streams", "runtime/leftover", "runtime/outbox", "runtime/fate", "runtime/grip", "runtime/shm", "runtime/stopwatch", "runtime/stdio", "runtime/exits", "runtime/making",
@@ -145,7 +146,7 @@ var doors = []door{
 	{prefixes: []string{"k8s.io/client-go/util/jsonpath"}, may: []string{"cli", "ui", "api"}},
 	{prefixes: []string{"k8s.io/cri-streaming", "k8s.io/streaming"}, may: []string{"api", "cri"}},
 	{prefixes: []string{"k8s.io/cri-api"}, may: []string{"cri"}},
-	{prefixes: []string{"go.etcd.io/bbolt"}, may: []string{"store", "image"}},
+	{prefixes: []string{"go.etcd.io/bbolt"}, may: []string{"store", "image", "boltfile"}},
 	{prefixes: []string{"github.com/vishvananda", "github.com/google/nftables", "github.com/containernetworking"}, may: []string{"network"}},
 	{prefixes: []string{"github.com/containerd/containerd"}, except: []string{"github.com/containerd/containerd/v2/contrib/seccomp"}, may: []string{"image"}},
 	{prefixes: []string{"github.com/containerd/containerd/v2/contrib/seccomp", "github.com/opencontainers/runtime-spec"}, may: []string{"oci"}},

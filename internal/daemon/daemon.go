@@ -20,6 +20,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/api"
 	"github.com/hull-pods/hull/internal/assets"
+	"github.com/hull-pods/hull/internal/boltfile"
 	"github.com/hull-pods/hull/internal/cgroup"
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/keeper"
@@ -117,16 +118,8 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	var side errgroup.Group
-	side.Go(func() (err error) {
-		d.objects, err = store.Open(filepath.Join(d.cfg.root, "objects.db"), d.log)
-		return err
-	})
-	side.Go(func() (err error) {
-		d.images, err = image.Open(ctx, image.Config{
-			Root: filepath.Join(d.cfg.root, "images"), RegistryConfig: d.cfg.registryConfig, Stall: d.cfg.pullStall, Log: d.log,
-		})
-		return err
-	})
+	side.Go(func() error { return d.openObjects() })
+	side.Go(func() error { return d.openImages(ctx) })
 	side.Go(func() (err error) {
 		d.network, err = network.Open(ctx, network.Config{
 			Instance: d.cfg.instance(), IPv4: d.cfg.ipv4, IPv6: d.cfg.ipv6,
@@ -147,11 +140,14 @@ func (d *daemon) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.openToolbox(ctx); err != nil {
-		return err
-	}
 	if err := d.openRuntime(ctx); err != nil {
 		return err
+	}
+	if err := d.openToolbox(ctx); err != nil {
+		if d.idle() {
+			return err
+		}
+		d.log.Error("the toolbox image is not as this version has it; the Pods that run are worth more", "err", err)
 	}
 	return d.openAPI(ctx)
 }
@@ -183,6 +179,32 @@ func (d *daemon) closeNetwork() error {
 	return d.network.Close()
 }
 
+func (d *daemon) openObjects() error {
+	path := filepath.Join(d.cfg.root, "objects.db")
+	files := boltfile.Files{
+		Paths: []string{path}, Log: d.log,
+		WayOut: "put a copy of it back; if it is moved away instead, Hull begins with no Pods, and ends those that run",
+	}
+	return files.Open(func() (err error) {
+		d.objects, err = store.Open(path, d.log)
+		return err
+	})
+}
+
+func (d *daemon) openImages(ctx context.Context) error {
+	dir := filepath.Join(d.cfg.root, "images")
+	files := boltfile.Files{
+		Paths: []string{filepath.Join(dir, "meta.db"), filepath.Join(dir, "snapshots", "metadata.db")}, Log: d.log,
+		WayOut: "put a copy of it back, or move " + dir + " away: images are pulled again, and what runs goes on",
+	}
+	return files.Open(func() (err error) {
+		d.images, err = image.Open(ctx, image.Config{
+			Root: dir, RegistryConfig: d.cfg.registryConfig, Stall: d.cfg.pullStall, Log: d.log,
+		})
+		return err
+	})
+}
+
 func (d *daemon) openKeeper() error {
 	number := os.Getenv(keeper.EnvFD)
 	fd, err := strconv.Atoi(number)
@@ -210,6 +232,11 @@ func (d *daemon) openToolbox(ctx context.Context) error {
 		return io.NopCloser(r), nil
 	})
 	return err
+}
+
+// idle tells whether no Pod has anything here.
+func (d *daemon) idle() bool {
+	return len(d.runtime.Sandboxes(runtime.OwnerAPI))+len(d.runtime.Sandboxes(runtime.OwnerCRI)) == 0
 }
 
 func (d *daemon) openRuntime(ctx context.Context) (err error) {

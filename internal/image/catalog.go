@@ -180,15 +180,15 @@ func (c *catalog) hold(imageID, holder string) error {
 }
 
 // Retain says again who holds which image (holder → image ID) after a start: holds are kept in memory alone. It is called
-// before anything can remove an image. Holders whose image is gone are errors; the others hold all the same.
+// before anything can remove an image. One that the disk has lost is held all the same: what was mounted of it goes on, and it may
+// be pulled again.
 func (s *Store) Retain(_ context.Context, holders map[string]string) error {
 	s.present.mu.Lock()
 	defer s.present.mu.Unlock()
 	var errs []error
 	for holder, id := range holders {
 		if s.present.byID[id] == nil {
-			errs = append(errs, fmt.Errorf("%s holds image %q: %w", holder, id, errdefs.ErrNotFound))
-			continue
+			s.log.Warn("an image that is in use is not here any more", "image", id, "holder", holder)
 		}
 		errs = append(errs, s.present.hold(id, holder))
 	}

@@ -323,3 +323,33 @@ func TestClosePullEnds(t *testing.T) {
 	f.Store = nil
 	f.reopen(t)
 }
+
+// A document that the disk has damaged is as good as gone: the image counts as absent, and a pull brings it anew.
+func TestDamagedDocument(t *testing.T) {
+	f := newFixture(t)
+	img := randomImage(t, 1000, 2)
+	f.push(t, "library/x:1", img)
+	got := f.pull(t, "x:1")
+	manifest := strings.TrimPrefix(got.Digests[0][strings.LastIndexByte(got.Digests[0], '@'):], "@sha256:")
+	for what, damage := range map[string]func(path string) error{
+		"empty":   func(path string) error { return os.Truncate(path, 0) },
+		"half":    func(path string) error { return os.Truncate(path, 100) },
+		"garbage": func(path string) error { return os.WriteFile(path, make([]byte, 500), 0o600) },
+		"another": func(path string) error { return os.WriteFile(path, []byte("{}"), 0o600) },
+		"gone":    os.Remove,
+	} {
+		for _, digest := range []string{manifest, strings.TrimPrefix(got.ID, "sha256:")} {
+			if err := damage(filepath.Join(f.root, "content/blobs/sha256", digest)); err != nil {
+				t.Fatal(err)
+			}
+			f.reopen(t)
+			if img, err := f.Get(t.Context(), "x:1"); !errdefs.IsNotFound(err) {
+				t.Errorf("%s %s: the image is %+v, %v", what, digest, img, err)
+			}
+			if again := f.pull(t, "x:1"); again.ID != got.ID {
+				t.Errorf("%s %s: pulled %s, want %s", what, digest, again.ID, got.ID)
+			}
+			f.checkLayers(t, got.ID, img)
+		}
+	}
+}

@@ -55,6 +55,7 @@ type disk struct {
 
 	bolt    *bolt.DB
 	db      *metadata.DB
+	blobs   content.Store // the files of content, past what metadata knows of them
 	content content.Store
 	images  images.Store
 	leases  leases.Manager
@@ -91,15 +92,14 @@ func (d *disk) open() error {
 		return fmt.Errorf("open %s: %w", meta, err)
 	}
 	d.bolt = db
-	blobs, err := local.NewStore(filepath.Join(d.root, "content"))
-	if err != nil {
+	if d.blobs, err = local.NewStore(filepath.Join(d.root, "content")); err != nil {
 		return fmt.Errorf("open image content: %w", err)
 	}
 	layers, err := overlay.NewSnapshotter(filepath.Join(d.root, "snapshots"), overlay.WithUpperdirLabel)
 	if err != nil {
 		return fmt.Errorf("open image layers: %w", err)
 	}
-	d.db = metadata.NewDB(db, blobs, map[string]snapshots.Snapshotter{snapshotter: layers})
+	d.db = metadata.NewDB(db, d.blobs, map[string]snapshots.Snapshotter{snapshotter: layers})
 	d.snaps = d.db.Snapshotter(snapshotter)
 	d.content = d.db.ContentStore()
 	d.images = metadata.NewImageStore(d.db)

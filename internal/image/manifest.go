@@ -151,7 +151,8 @@ func (b *bringer) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, er
 	return fit[0], nil
 }
 
-// document brings one JSON blob, reads it whole and decodes it. Its digest was verified when it came into the store.
+// document brings one JSON blob, reads it whole and decodes it. Its digest was verified when it came into the store, and is again:
+// one that the disk has damaged since is removed, so that the next pull or load brings it anew.
 func (d *disk) document(ctx context.Context, desc ocispec.Descriptor, get getter, into any) error {
 	if err := desc.Digest.Validate(); err != nil {
 		return class.Of(fmt.Errorf("digest %q: %w", desc.Digest, err), errdefs.ErrInvalidArgument)
@@ -165,6 +166,9 @@ func (d *disk) document(ctx context.Context, desc ocispec.Descriptor, get getter
 		}
 	}
 	ra, err := d.content.ReaderAt(ctx, plain(desc))
+	if errdefs.IsNotFound(err) {
+		err = errors.Join(err, d.drop(ctx, desc.Digest))
+	}
 	if err != nil {
 		return fmt.Errorf("open %s: %w", desc.Digest, err)
 	}
@@ -176,6 +180,10 @@ func (d *disk) document(ctx context.Context, desc ocispec.Descriptor, get getter
 	if len(body) > maxDocument {
 		return class.Of(fmt.Errorf("%s: more than %d bytes", desc.Digest, maxDocument), errdefs.ErrInvalidArgument)
 	}
+	if desc.Digest.Algorithm().FromBytes(body) != desc.Digest {
+		err := class.Of(fmt.Errorf("%s %s is damaged on the disk", desc.MediaType, desc.Digest), errdefs.ErrDataLoss)
+		return errors.Join(err, d.drop(ctx, desc.Digest))
+	}
 	if err := unambiguous(desc.MediaType, body); err != nil {
 		return fmt.Errorf("%s: %w", desc.Digest, err)
 	}
@@ -183,6 +191,19 @@ func (d *disk) document(ctx context.Context, desc ocispec.Descriptor, get getter
 		return class.Of(fmt.Errorf("decode %s %s: %w", desc.MediaType, desc.Digest, err), errdefs.ErrInvalidArgument)
 	}
 	return nil
+}
+
+// drop forgets a blob that the disk has lost or damaged, and what is left of it: as long as the metadata or a file says that it is
+// there, nobody brings it.
+func (d *disk) drop(ctx context.Context, blob digest.Digest) error {
+	err := d.content.Delete(ctx, blob)
+	if errdefs.IsNotFound(err) {
+		err = nil
+	}
+	if ferr := d.blobs.Delete(ctx, blob); !errdefs.IsNotFound(ferr) {
+		err = errors.Join(err, ferr)
+	}
+	return err
 }
 
 // unambiguous refuses a document that two readers could take for two different things: a manifest that is an index too, or

@@ -156,8 +156,14 @@ func TestRemove(t *testing.T) {
 
 	// Holds are said again after a start.
 	f.reopen(t)
-	if err := f.Retain(ctx, map[string]string{"another": got.ID, "lost": "sha256:0"}); !errdefs.IsNotFound(err) || !strings.Contains(err.Error(), "lost") {
+	if err := f.Retain(ctx, map[string]string{"another": got.ID, "lost": "sha256:0"}); err != nil {
 		t.Errorf("retain: %v", err)
+	}
+	if h := f.present.holdersOf("sha256:0"); !slices.Equal(h, []string{"lost"}) {
+		t.Errorf("holders of an image that the disk has lost: %v", h)
+	}
+	if err := f.Release(ctx, "lost"); err != nil {
+		t.Error(err)
 	}
 	if err := f.Remove(ctx, "x:2"); !errdefs.IsFailedPrecondition(err) {
 		t.Errorf("remove: %v", err)

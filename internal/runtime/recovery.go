@@ -2,9 +2,7 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -92,11 +90,8 @@ func (v *recovery) load(ctx context.Context, dir string, one func(ctx context.Co
 func (v *recovery) loadSandbox(ctx context.Context, id string) error {
 	var rec record.Sandbox
 	err := record.Read(v.r.dirs.SandboxRecord(id), &rec)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // died between mkdir and the first record: a leftover
-	}
 	if err != nil {
-		return err
+		return record.Unread(err, v.r.log)
 	}
 	s := v.r.newSandbox(id, rec, making.Done())
 	v.r.all.addSandbox(s)
@@ -109,11 +104,8 @@ func (v *recovery) loadSandbox(ctx context.Context, id string) error {
 func (v *recovery) loadContainer(ctx context.Context, id string) error {
 	var rec record.Container
 	err := record.Read(v.r.dirs.ContainerRecord(id), &rec)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return record.Unread(err, v.r.log)
 	}
 	in, err := v.r.all.sandbox(rec.Status.SandboxID)
 	if err != nil {

@@ -227,13 +227,14 @@ func (h *hull) exec(name, container string, args ...string) (output string, ok b
 
 // inspected is what hull inspect says of a Pod's processes.
 type inspected struct {
+	ID         string // of the sandbox
 	Infra      process
 	Containers []process
 }
 
 type process struct {
-	Name string
-	PID  int
+	Name, ID string
+	PID      int
 }
 
 func (h *hull) inspect(name string) inspected {

@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/runtime/process"
 	"github.com/hull-pods/hull/internal/starter"
@@ -70,19 +74,40 @@ func Write(path string, record versioned) error {
 	return nil
 }
 
-// Read reads what Write wrote; fs.ErrNotExist when there is none.
+// NoRoom tells whether a disk was too full for a record. A removal goes on without: it makes room, and who finds the record as it was
+// after a crash begins the removal again.
+func NoRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// Read reads what Write wrote; fs.ErrNotExist when there is none, errdefs.ErrDataLoss when nobody can make it out.
 func Read(path string, record versioned) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read record: %w", err)
 	}
-	if err := json.Unmarshal(data, record); err != nil {
-		return fmt.Errorf("decode record %s: %w", path, err)
-	}
-	if v := record.version(); v > Version {
+	err = json.Unmarshal(data, record)
+	switch v := record.version(); {
+	case v > Version:
 		return fmt.Errorf("record %s has version %d, this hulld knows %d: a newer hulld wrote it", path, v, Version)
+	case err != nil:
+		return fmt.Errorf("decode record %s: %w: %w", path, errdefs.ErrDataLoss, err)
+	case v < 1:
+		return fmt.Errorf("decode record %s: %w: it has no version", path, errdefs.ErrDataLoss)
 	}
 	return nil
+}
+
+// Unread takes an error of Read, and is nil where nobody can say any more whose the record was: hulld died between mkdir and the first
+// one, or it is broken. That of one Pod must not keep hulld from running the others: what it was of is a leftover, and its Pod sees it
+// gone.
+func Unread(err error, log *slog.Logger) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errdefs.IsDataLoss(err):
+		log.Error("a record is broken: what it was of is removed", "err", err)
+		return nil
+	}
+	return err
 }
 
 // IDs lists the IDs that have a directory under dir; none when dir does not exist.

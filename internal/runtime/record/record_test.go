@@ -2,10 +2,13 @@ package record
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/containerd/errdefs"
 )
 
 func TestIDs(t *testing.T) {
@@ -43,11 +46,16 @@ func TestRecords(t *testing.T) {
 	if _, err := read(); err == nil {
 		t.Error("a newer hulld's record is read")
 	}
-	if err := os.WriteFile(path, []byte(`{"Version":1,"Pha`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := read(); err == nil {
-		t.Error("half a record is read")
+	for text, lost := range map[string]bool{
+		`{"Version":1,"Pha`: true, "": true, "{}": true, "null": true, "\x00\x00\x00": true, `{"Version":1,"Phase":7}`: true,
+		`{"Version":2,"Phase":7}`: false, // whatever a phase may be one day
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(); err == nil || errdefs.IsDataLoss(err) != lost || (Unread(err, slog.New(slog.DiscardHandler)) == nil) != lost {
+			t.Errorf("record %q: %v", text, err)
+		}
 	}
 	id := NewID()
 	for _, name := range []string{id, "not-an-id"} {
