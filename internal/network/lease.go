@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 )
 
 // lease is what a sandbox holds: addresses and host ports. It is written down before anything of it is in the kernel, and
@@ -78,7 +79,8 @@ type leaseLog struct {
 // rewriteAfter is how many lines more than leases a log may have.
 const rewriteAfter = 4096
 
-// openLeaseLog reads the log and writes it anew, without what has ended.
+// openLeaseLog reads the log and writes it anew, without what has ended. On a full disk it goes on as it is: who has Pods must be able
+// to start, if only to remove them.
 func openLeaseLog(dir string, log *slog.Logger) (*leaseLog, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of leases: %w", err)
@@ -91,10 +93,24 @@ func openLeaseLog(dir string, log *slog.Logger) (*leaseLog, error) {
 	if err := d.replay(b); err != nil {
 		return nil, err
 	}
-	if err := d.rewrite(); err != nil {
+	err = d.rewrite()
+	if len(b) > 0 && (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)) {
+		log.Warn("the log of leases goes on as it is", "error", err)
+		err = d.resume(b)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// resume goes on with a log that was read, behind its last whole line.
+func (d *leaseLog) resume(b []byte) error {
+	b = b[:bytes.LastIndexByte(b, '\n')+1]
+	if err := os.Truncate(d.path, int64(len(b))); err != nil {
+		return fmt.Errorf("cut the log of leases: %w", err)
+	}
+	return d.appendTo(len(b), bytes.Count(b, []byte("\n")))
 }
 
 // replay reads the log's lines. A last line that is not whole was never acted on; any other that cannot be read is told
@@ -145,6 +161,11 @@ func (d *leaseLog) rewrite() error {
 	if err := replaceFile(d.path, b.Bytes()); err != nil {
 		return fmt.Errorf("write leases: %w", err)
 	}
+	return d.appendTo(b.Len(), len(d.leases)+1)
+}
+
+// appendTo opens the log that is in place, of so many bytes and lines.
+func (d *leaseLog) appendTo(size, lines int) error {
 	file, err := os.OpenFile(d.path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return fmt.Errorf("open the log of leases: %w", err)
@@ -152,7 +173,7 @@ func (d *leaseLog) rewrite() error {
 	if d.file != nil {
 		_ = d.file.Close()
 	}
-	d.file, d.size, d.lines = file, int64(b.Len()), len(d.leases)+1
+	d.file, d.size, d.lines = file, int64(size), lines
 	return nil
 }
 

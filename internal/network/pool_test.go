@@ -1,6 +1,7 @@
 package network
 
 import (
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
+	"github.com/hull-pods/hull/internal/hulltest"
 	"github.com/hull-pods/hull/internal/network/addresses"
 )
 
@@ -126,6 +128,57 @@ func TestLeaseLogOnAFullDisk(t *testing.T) {
 	d.file = good
 	if err := errors.Join(d.save(goldenLease(), 3), d.close(), full.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A Hull with Pods starts on a full disk too.
+func TestLeaseLogOpensOnAFullDisk(t *testing.T) {
+	hulltest.NeedRoot(t)
+	dir := t.TempDir()
+	if err := unix.Mount("hulltest", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	open := func() *leaseLog {
+		t.Helper()
+		d, err := openLeaseLog(dir, discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.close() })
+		return d
+	}
+	if d := open(); len(d.leases) != 0 {
+		t.Fatalf("leases %v", d.leases)
+	}
+	path := filepath.Join(dir, "leases.log")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		err = json.NewEncoder(f).Encode(record{Version: leaseVersion, Lease: goldenLease(), Next: 3})
+	}
+	if err == nil {
+		_, err = f.WriteString(`{"version":1,"lease":{"id":"`)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 128<<10), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	d := open()
+	if len(d.leases) != 1 || d.next != 3 {
+		t.Errorf("leases %v, next %d", d.leases, d.next)
+	}
+	// What the last page has room for is written behind the last whole line.
+	if err := d.remove(goldenLease().ID); err != nil {
+		t.Error(err)
+	}
+	if d := open(); len(d.leases) != 0 || d.next != 3 {
+		t.Errorf("leases %v, next %d", d.leases, d.next)
 	}
 }
 

@@ -57,7 +57,9 @@ func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 	errs = append(errs, err)
 	err = c.update(func(rec *record.Container) { rec.Status.SetExited(e.At, e.Status, oom > 0) })
 	errs = append(errs, err, c.detach())
-	c.r.exits.Forget(ctx, c.key())
+	if err == nil { // else the keeper has to know it, for the next hulld
+		c.r.exits.Forget(ctx, c.key())
+	}
 	close(c.ended)
 	c.tell(ContainerEnded)
 	return errors.Join(errs...)

@@ -44,7 +44,7 @@ func (m *containerRemoval) run(ctx context.Context) error {
 	if err := c.stop(ctx, 0); err != nil {
 		return err
 	}
-	if err := c.update(func(rec *record.Container) { rec.Phase = record.Removed }); err != nil {
+	if err := c.update(func(rec *record.Container) { rec.Phase = record.Removed }); err != nil && !record.NoRoom(err) {
 		return err
 	}
 	for _, step := range []func() error{
@@ -62,10 +62,14 @@ func (m *containerRemoval) run(ctx context.Context) error {
 			return err
 		}
 	}
+	kept := m.r.exits.Watcher(c.key()) != nil // its end is not on record, so the keeper has it still
 	if err := c.unrecord(); err != nil {
 		return err
 	}
 	c.in.drop(c)
+	if kept {
+		m.r.exits.Forget(ctx, c.key())
+	}
 	return nil
 }
 

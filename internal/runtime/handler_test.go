@@ -36,9 +36,10 @@ func without(t *testing.T, state ContainerState) (*Runtime, *container) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = images.Close() })
+	x := exits.New(nil, log)
 	r := &Runtime{
 		cfg: Config{Instance: hulltest.Instance(t), Cgroups: tree, Images: images, Starters: map[string]starter.Starter{}, Log: log},
-		log: log, dirs: record.Dirs{Root: dir, State: dir}, all: newRegistry(exits.New(nil, log)),
+		log: log, dirs: record.Dirs{Root: dir, State: dir}, all: newRegistry(x), exits: x,
 	}
 	s := r.newSandbox(record.NewID(), record.Sandbox{Phase: record.Ready}, making.Done())
 	s.rec.Status.Config = SandboxConfig{Namespace: "ns", Name: "pod", CgroupParent: "podgone", Handler: "gone"}
@@ -48,6 +49,7 @@ func without(t *testing.T, state ContainerState) (*Runtime, *container) {
 		t.Fatal(err)
 	}
 	r.all.addContainer(c)
+	x.Unwatch(c.key()) // the keeper has nothing of it
 	for _, d := range []string{r.dirs.Container(c.id), r.dirs.Upper(c.id)} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
