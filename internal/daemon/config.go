@@ -47,8 +47,6 @@ const usage = `hulld runs Pods. hull starts it by itself, as a child of hull-kee
 
 `
 
-var errUsage = errors.New("usage")
-
 func parse(args []string, version string, stdout, stderr io.Writer) (*config, error) {
 	c := &config{version: version, runtimes: map[string]string{}}
 	host, err := os.Hostname()
@@ -56,7 +54,7 @@ func parse(args []string, version string, stdout, stderr io.Writer) (*config, er
 		return nil, fmt.Errorf("find this host's name: %w", err)
 	}
 	flags := flag.NewFlagSet("hulld", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard) // an error is told where all are
 	flags.StringVar(&c.root, "root", DefaultRoot, "directory of objects, images and volumes")
 	flags.StringVar(&c.state, "state", DefaultState, "directory of sockets and running Pods' state")
 	flags.StringVar(&c.registryConfig, "registry-config", "/etc/hull/certs.d", "directory of hosts.toml files, as containerd's")
@@ -71,15 +69,14 @@ func parse(args []string, version string, stdout, stderr io.Writer) (*config, er
 	flags.TextVar(&c.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flags.StringVar(&c.failpoints, "failpoints", os.Getenv("HULL_FAILPOINTS"), "for tests: where to fail or die, NAME=error|kill[@N];...")
 	list := flags.Bool("list-failpoints", false, "for tests: print the names of all failpoints")
-	flags.Usage = func() {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
 		_, _ = fmt.Fprint(stderr, usage)
+		flags.SetOutput(stderr)
 		flags.PrintDefaults()
-	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, flag.ErrHelp
-		}
-		return nil, errUsage
+		return nil, err
+	case err != nil:
+		return nil, err
 	}
 	if *list {
 		_, err := fmt.Fprintln(stdout, strings.Join(failpoint.All(), "\n"))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -23,17 +22,14 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	// The main thread cannot be thrown away when a goroutine has left it in another namespace or cgroup.
 	runtime.LockOSThread()
 	c, err := parse(args, version, stdout, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	if errors.Is(err, flag.ErrHelp) {
 		return 0
-	case errors.Is(err, errUsage):
-		return 2
-	case err != nil:
-		_, _ = fmt.Fprintln(stderr, "hulld:", err)
-		return 2
 	}
-	if err := failpoint.Set(c.failpoints); err != nil {
-		_, _ = fmt.Fprintln(stderr, "hulld:", err)
+	if err == nil {
+		err = failpoint.Set(c.failpoints)
+	}
+	if err != nil {
+		slog.New(slog.NewTextHandler(stderr, nil)).Error("hulld ends", "err", err) // hull tells what the log ends with
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

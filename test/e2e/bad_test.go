@@ -268,6 +268,22 @@ func plainUser(t *testing.T, h *live.Hull) {
 	}
 }
 
+// TestFlagsOfHulld are flags that the one who gives them does not see refused.
+func TestFlagsOfHulld(t *testing.T) {
+	t.Parallel()
+	h := live.Start(t, live.Pool())
+	h.Must("system", "stop")
+	for flag, want := range map[string]string{
+		"--nosuch":            "error: start hulld: flag provided but not defined: -nosuch (its log: ",
+		"--pod-max-pids=many": `error: start hulld: invalid value "many" for flag -pod-max-pids: parse error (its log: `,
+		"word":                `error: start hulld: unexpected argument "word" (its log: `,
+		"--failpoints=x=y":    `error: start hulld: failpoint "x=y": want NAME=error|kill[@N] with a name from the list (its log: `,
+		"--state=/tmp/other":  "error: --state is hull's own flag, before the --: hull and hulld must agree on it\n",
+	} {
+		refused(t, h, 1, want, "", "system", "start", "--", flag)
+	}
+}
+
 // TestNoOverlayfs is Hull on a kernel that lacks what it cannot do without.
 func TestNoOverlayfs(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,12 @@ func systemStart(e *env.Env) *cobra.Command {
 		Example: `  hull system start
   hull system start -- --pod-max-pids 1000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, arg := range args {
+				name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+				if arg != name && (name == "root" || name == "state") {
+					return fmt.Errorf("--%s is hull's own flag, before the --: hull and hulld must agree on it", name)
+				}
+			}
 			if c, running := e.Running(cmd.Context()); running {
 				if bySystemd() {
 					return takeOver(cmd.Context(), e, c, args)
