@@ -70,3 +70,18 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s: exit code %d, want %d\n%s%s", fmt.Sprint(args[1:]), got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	}
 }
+
+// TestStopWithoutHulld deletes Pods that hulld has left alone.
+func TestStopWithoutHulld(t *testing.T) {
+	t.Parallel()
+	h := live.Start(t, live.Pool())
+	h.Must("run", "-d", example("hello.yaml"))
+	h.Must("system", "stop", "--leave-pods")
+	refused(t, h, 1, " that it keeps are alive: hull system start takes them over, and hull system stop --delete-pods or --end-pods ends them\n", "", "system", "stop")
+	if r := h.Run("system", "stop", "--delete-pods"); r.Code != 0 || r.Stdout != "stopped\n" {
+		t.Errorf("%+v", r)
+	}
+	if out := h.Must("get", "pods", "-o", "name"); out != "" {
+		t.Errorf("there is still %s", out)
+	}
+}

@@ -128,8 +128,8 @@ func stop(ctx context.Context, e *env.Env, pods podsAtStop) error {
 	if err != nil {
 		return err
 	}
-	if live > 0 && pods.end && !running {
-		// They run without hulld, which alone can end them as they want it.
+	if live > 0 && (pods.end || pods.remove) && !running {
+		// They run without hulld, which alone can end or delete them.
 		if err := e.Start(ctx, nil); err != nil {
 			return err
 		}
@@ -137,7 +137,8 @@ func stop(ctx context.Context, e *env.Env, pods podsAtStop) error {
 	}
 	if live > 0 {
 		if !pods.leave {
-			return fmt.Errorf("hulld has stopped, but hull-keeper stays: %d processes that it keeps are alive", live)
+			return fmt.Errorf("hulld has stopped, but hull-keeper stays: %d processes that it keeps are alive: hull system start takes them over, "+
+				"and hull system stop --delete-pods or --end-pods ends them", live)
 		}
 		e.Printf("hulld has stopped; hull-keeper and %d processes of Pods run on\n", live)
 		return nil
