@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -24,7 +25,7 @@ const loadKey = "load "
 
 // Load reads images from an OCI or docker archive, which may be packed with gzip or zstd. An OCI layout directory is an archive
 // when it is packed. An image without a name in the archive is known by its ID alone. All of the archive's images are there in the
-// end, or none.
+// end, or none. They are returned with the names that the archive has for them.
 func (s *Store) Load(ctx context.Context, r io.Reader) ([]Image, error) { return s.load(ctx, nil, r) }
 
 // load admits the images of an archive, with these labels on their names.
@@ -36,6 +37,7 @@ func (s *Store) load(ctx context.Context, labels map[string]string, r io.Reader)
 	}
 	defer unlock()
 	var ids []string
+	names := map[string][]string{} // by ID
 	_, err = s.admit(s.context(ctx), loadKey+rand.Text(), func(ctx context.Context) ([]admission, error) {
 		index, err := s.importArchive(ctx, r)
 		if err != nil {
@@ -51,7 +53,11 @@ func (s *Store) load(ctx context.Context, labels map[string]string, r io.Reader)
 				return nil, err
 			}
 			found[i].labels = labels
-			ids = append(ids, found[i].tree.config.Digest.String())
+			id := found[i].tree.config.Digest.String()
+			if _, again := names[id]; !again {
+				ids = append(ids, id)
+			}
+			names[id] = append(names[id], a.names...)
 		}
 		return found, nil
 	})
@@ -64,6 +70,7 @@ func (s *Store) load(ctx context.Context, labels map[string]string, r io.Reader)
 		if err != nil {
 			return nil, err
 		}
+		img.Names = slices.DeleteFunc(img.Names, func(n string) bool { return !slices.Contains(names[id], n) })
 		loaded = append(loaded, img)
 	}
 	return loaded, nil

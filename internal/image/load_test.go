@@ -108,6 +108,32 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestLoadTellsWhatItLoads has an image by two names in an archive, and by a third one from before.
+func TestLoadTellsWhatItLoads(t *testing.T) {
+	f := newFixture(t)
+	img := withConfig(t, randomImage(t, 1000, 1), func(c *v1.ConfigFile) { c.OS, c.Architecture = "linux", goarch() })
+	if _, err := f.Load(t.Context(), bytes.NewReader(packedDir(t, ociLayout(t, img)))); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	l, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"example.com/one:v1", "example.com/two:v1"} {
+		if err := l.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": name})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := f.Load(t.Context(), bytes.NewReader(packedDir(t, dir)))
+	if err != nil || len(got) != 1 || fmt.Sprint(got[0].Names) != "[example.com/one:v1 example.com/two:v1]" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if all, err := f.List(t.Context()); err != nil || len(all) != 1 || len(all[0].Names) != 3 {
+		t.Errorf("%+v", all)
+	}
+}
+
 // TestLoadsTakeTurns: who waits for a load that never ends can give up.
 func TestLoadsTakeTurns(t *testing.T) {
 	f := newFixture(t)

@@ -180,6 +180,10 @@ func imageRemove(e *env.Env) *cobra.Command {
 			}
 			var failed []error
 			for _, name := range args {
+				if name == "" {
+					failed = append(failed, errors.New("image name may not be empty"))
+					continue
+				}
 				var gone v1alpha1.Image
 				if err := c.Do(cmd.Context(), client.Request{Method: "DELETE", Path: hulld.Own("images/" + name)}, &gone); err != nil {
 					failed = append(failed, err)
