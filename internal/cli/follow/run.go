@@ -107,6 +107,9 @@ func (r *runner) warnf(format string, args ...any) {
 }
 
 func (r *runner) add(p apply.Applied) {
+	if r.pods[p.UID] != nil {
+		return // it is named twice, and new or not by what became of it first
+	}
 	r.pods[p.UID] = &followed{Applied: p, seen: map[string]string{}, said: map[string]bool{}, logs: map[string]bool{}, pulls: map[string]bool{}}
 }
 
