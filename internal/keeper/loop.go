@@ -100,7 +100,8 @@ func lockPID(path string) (*os.File, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
 		if err == unix.EWOULDBLOCK {
-			return nil, fmt.Errorf("another keeper holds %s: %w", path, errdefs.ErrAlreadyExists)
+			return nil, fmt.Errorf("another keeper holds %s: %w (it has its PID in there; if %s beside it has been removed, delete the Pods and kill it)",
+				path, errdefs.ErrAlreadyExists, SocketName)
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

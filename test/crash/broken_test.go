@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,29 @@ func TestDamagedDatabase(t *testing.T) {
 	}
 	h.remove("runs", 0)
 	h.remove("later", 0)
+	h.clean(descriptors)
+}
+
+// TestSocketRemoved: a hulld that nobody can reach any more is not told of as one that was started, and the way out is said.
+func TestSocketRemoved(t *testing.T) {
+	h := start(t)
+	descriptors := h.KeeperDescriptors()
+	h.create(workers("runs", "Always"))
+	h.began("runs")
+	was, pid := h.born(h.inspect("runs").pid(t, "c")), h.Daemon()
+	if err := os.Remove(filepath.Join(h.State, "hull.sock")); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.Run("get", "pods"); r.Code == 0 || !strings.Contains(r.Stderr, fmt.Sprintf("has been removed: kill -9 %d,", pid)) || strings.Contains(r.Stderr, "started (") {
+		t.Errorf("exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if err := h.Revive(h.ctx, h.Kill()); err != nil {
+		t.Fatal(err)
+	}
+	if now := h.born(h.inspect("runs").pid(t, "c")); now != was {
+		t.Errorf("the container was %s, and is %s", was, now)
+	}
+	h.remove("runs", 0)
 	h.clean(descriptors)
 }
 

@@ -101,6 +101,11 @@ func (h *Hull) Start(ctx context.Context, args []string) error {
 	if err := h.Detach(ctx, args); err != nil {
 		return err
 	}
+	if _, err := os.Stat(h.Socket()); errors.Is(err, fs.ErrNotExist) {
+		pid, _ := os.ReadFile(filepath.Join(h.State, "hulld.pid"))
+		return fmt.Errorf("hulld runs, but its socket %s has been removed: kill -9 %s, and hull-keeper starts hulld anew; Pods run on",
+			h.Socket(), strings.TrimSpace(string(pid)))
+	}
 	h.Say("hulld was not running: started (root %s, state %s)\n", h.Root, h.State)
 	return nil
 }
