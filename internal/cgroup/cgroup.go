@@ -112,6 +112,9 @@ func controllers(options string) []string {
 // Unified tells whether this host has v2 alone.
 func (t *Tree) Unified() bool { return t.unified }
 
+// CountsSwap tells whether there are limits of swap.
+func (t *Tree) CountsSwap() bool { return !t.noSwap }
+
 // Hierarchies is how many files Join opens.
 func (t *Tree) Hierarchies() int { return len(t.hierarchies) }
 

@@ -265,7 +265,7 @@ func (d *daemon) openRuntime(ctx context.Context) (err error) {
 		NodeName: d.cfg.nodeName, HostIPs: d.hostIPs, Log: d.log,
 		Options: spec.Options{
 			LogRoot: d.cfg.logs, SeccompRoot: filepath.Join(d.cfg.root, "seccomp"), ClusterDomain: "cluster.local",
-			PodMaxPIDs: d.cfg.podMaxPIDs, MemoryCapacity: memoryCapacity(), CgroupV2: d.cgroups.Unified(),
+			PodMaxPIDs: d.cfg.podMaxPIDs, MemoryCapacity: memoryCapacity(), CgroupV2: d.cgroups.Unified(), CountsSwap: d.cgroups.CountsSwap(),
 		},
 	})
 	return nil

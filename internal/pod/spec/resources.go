@@ -64,6 +64,9 @@ func containerResources(c *v1.Container, o *Options) runtime.Resources {
 		CPUShares: shares(request.MilliValue()), CPUQuota: quota(c.Resources.Limits.Cpu().MilliValue()),
 		Memory: c.Resources.Limits.Memory().Value(),
 	}
+	if o.CountsSwap {
+		r.Swap = r.Memory // as the kubelet's default, NoSwap: what is beyond the limit is not swapped out, but killed for
+	}
 	if r.CPUQuota != 0 {
 		r.CPUPeriod = cpuPeriod
 	}

@@ -26,6 +26,7 @@ type Options struct {
 	PodMaxPIDs     int64  // processes of one Pod; 0 or less is no limit
 	MemoryCapacity int64  // of the machine, for the OOM score
 	CgroupV2       bool
+	CountsSwap     bool // so that swap can have a limit
 }
 
 // Labels by which containers and sandboxes are known to tools that look at a node, as the kubelet sets them.

@@ -15,7 +15,7 @@ import (
 	"github.com/hull-pods/hull/internal/runtime"
 )
 
-var options = Options{LogRoot: "/logs", SeccompRoot: "/profiles", ClusterDomain: "cluster.local", PodMaxPIDs: 100, MemoryCapacity: 1 << 30}
+var options = Options{LogRoot: "/logs", SeccompRoot: "/profiles", ClusterDomain: "cluster.local", PodMaxPIDs: 100, MemoryCapacity: 1 << 30, CountsSwap: true}
 
 func podOf(names ...string) *v1.Pod {
 	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", UID: "u"}}
@@ -145,7 +145,7 @@ func TestResources(t *testing.T) {
 	}{
 		{"nothing", "", "", runtime.Resources{CPUShares: 2}, runtime.Resources{CPUShares: 2, PidsLimit: 100}, "besteffort/podu", 1000},
 		{"guaranteed", "cpu=500m memory=64Mi", "cpu=500m memory=64Mi",
-			runtime.Resources{CPUShares: 512, CPUQuota: 50_000, CPUPeriod: 100_000, Memory: 64 << 20},
+			runtime.Resources{CPUShares: 512, CPUQuota: 50_000, CPUPeriod: 100_000, Memory: 64 << 20, Swap: 64 << 20},
 			runtime.Resources{CPUShares: 512, CPUQuota: 50_000, CPUPeriod: 100_000, Memory: 64 << 20, PidsLimit: 100}, "podu", -997},
 		{"a request", "cpu=250m memory=512Mi", "", runtime.Resources{CPUShares: 256}, runtime.Resources{CPUShares: 256, PidsLimit: 100}, "burstable/podu", 500},
 		{"a limit is a request too", "", "cpu=1", runtime.Resources{CPUShares: 1024, CPUQuota: 100_000, CPUPeriod: 100_000},
