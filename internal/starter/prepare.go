@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/linux"
@@ -350,15 +352,14 @@ func (n *Native) hierarchies() ([]hierarchy, error) {
 	if err != nil {
 		return nil, err
 	}
+	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(data), mountinfo.FSTypeFilter("cgroup"))
+	if err != nil {
+		return nil, fmt.Errorf("find the cgroup hierarchies: %w", err)
+	}
 	var all []hierarchy
-	for _, line := range strings.Split(string(data), "\n") {
-		left, right, ok := strings.Cut(line, " - ")
-		fields, options := strings.Fields(left), strings.Fields(right)
-		if !ok || len(fields) < 5 || len(options) < 3 || options[0] != "cgroup" {
-			continue
-		}
-		h := hierarchy{mountpoint: fields[4], Hierarchy: compile.Hierarchy{Name: path.Base(fields[4])}}
-		for _, o := range strings.Split(options[2], ",") {
+	for _, m := range mounts {
+		h := hierarchy{mountpoint: m.Mountpoint, Hierarchy: compile.Hierarchy{Name: path.Base(m.Mountpoint)}}
+		for _, o := range strings.Split(m.VFSOptions, ",") {
 			if strings.Contains(h.Name, ",") && strings.Contains(","+h.Name+",", ","+o+",") {
 				h.Controllers = append(h.Controllers, o)
 			}
