@@ -119,7 +119,7 @@ func (p podsAtStop) query() url.Values {
 func stop(ctx context.Context, e *env.Env, pods podsAtStop) error {
 	c, running := e.Running(ctx)
 	if running {
-		err := c.Do(ctx, client.Request{Method: "POST", Path: hulld.Own("stop"), Query: pods.query()}, nil)
+		err := askToStop(ctx, e, c, pods)
 		if err != nil && (!pods.leave || !client.IsConflict(err)) {
 			return err
 		}
