@@ -154,6 +154,9 @@ func (w *Writer) Wait(ctx context.Context) error {
 	case <-w.done:
 		return nil
 	case <-w.quit:
+		if isClosed(w.done) {
+			return nil
+		}
 		return fmt.Errorf("wait for the log %s: %w", w.cfg.Path, os.ErrClosed)
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the log %s: %w", w.cfg.Path, context.Cause(ctx))

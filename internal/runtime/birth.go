@@ -6,21 +6,14 @@ import (
 
 	"github.com/containerd/errdefs"
 
-	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/starter"
 )
-
-// lister is a starter that can tell what it made a process by; an OCI program keeps that to itself.
-type lister interface {
-	Listing(spec *oci.Spec, facts starter.Facts, cgroups int) (string, error)
-	InfraListing(r starter.InfraRequest, cgroups int) (string, error)
-}
 
 // Birth is the listing of system calls by which a container's process, or with a sandbox's ID its infra process, was made.
 func (r *Runtime) Birth(ctx context.Context, id string) (string, error) {
 	joins := r.cfg.Cgroups.Hierarchies() // each process writes to so many files, to join its cgroups
 	if s, err := r.all.sandbox(id); err == nil {
-		l, ok := r.native().(lister)
+		l, ok := r.native().(starter.Lister)
 		if !ok {
 			return "", fmt.Errorf("the birth of %s: %w", s, errdefs.ErrNotImplemented)
 		}
@@ -34,7 +27,7 @@ func (r *Runtime) Birth(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the birth of %s: %w", c, err)
 	}
-	l, ok := made.(lister)
+	l, ok := made.(starter.Lister)
 	if !ok {
 		return fmt.Sprintf("made by runtime handler %q\n", c.in.config().Handler), nil
 	}

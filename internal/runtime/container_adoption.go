@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hull-pods/hull/internal/keeper"
@@ -24,7 +23,7 @@ func (a *containerAdoption) run(ctx context.Context) error {
 	c, k := a.c, a.kept
 	f := fate.Of(&c.rec, k)
 	if f == fate.Adopt {
-		ran, err := a.ran(ctx)
+		ran, err := fate.Ran(ctx, a.r.cfg.Keeper, k, c.in.config().Handler != "", a.r.log)
 		if err != nil {
 			return err
 		}
@@ -44,12 +43,12 @@ func (a *containerAdoption) run(ctx context.Context) error {
 		c.ending = true
 		close(c.gone)
 		close(c.ended)
-		a.r.exits.Forget(ctx, c.key())
+		a.lastOutput(ctx)
 	case fate.Lost:
 		return a.lost(ctx)
 	case fate.Adopt:
 		err := a.reopen(ctx)
-		if err != nil && !errors.Is(err, errIncomplete) {
+		if err != nil && !errors.Is(err, fate.ErrIncomplete) {
 			return err // it may live: the next hulld tries again
 		}
 		if err != nil {
@@ -65,36 +64,30 @@ func (a *containerAdoption) run(ctx context.Context) error {
 	return nil
 }
 
-// errIncomplete says that the keeper has not got all of a container, and never will.
-var errIncomplete = errors.New("the keeper holds too few descriptors of it")
-
 // reopen takes back what hulld held of a running container: its log, its stdin, its pidfd.
 func (a *containerAdoption) reopen(ctx context.Context) error {
 	c, k := a.c, a.kept
 	c.mu.Lock()
 	c.rec.Status.PID = k.PID // in a shared PID namespace it is not on record; its exit is told by it
 	c.mu.Unlock()
-	fds := k.FDs
-	k.FDs = nil
 	tty := c.config().TTY
-	ends := logs.Ends(tty)
-	if len(fds) < ends {
-		streams.CloseAll(fds)
-		return fmt.Errorf("%w: %d, not %d", errIncomplete, len(fds), ends)
+	ends, more, err := fate.TakeEnds(k, logs.Ends(tty))
+	if err != nil {
+		return err
 	}
 	switch {
 	case tty:
-		own, err := streams.Duplicate(fds[ends-1])
+		own, err := streams.Duplicate(ends[len(ends)-1])
 		if err != nil {
-			streams.CloseAll(fds)
+			streams.CloseAll(ends)
 			return err
 		}
 		c.held.TakeStdin(own)
-	case len(fds) > ends:
-		c.held.TakeStdin(fds[ends]) // our end of its input is kept behind the log's
+		streams.CloseAll(more)
+	case len(more) > 0:
+		c.held.TakeStdin(more[0]) // our end of its input is kept behind the log's
 	}
-	fds = fds[:ends]
-	if err := c.openLog(fds); err != nil {
+	if err := c.openLog(ends); err != nil {
 		a.r.log.Error("a container's log cannot be opened; its output waits for the next hulld", "container", c.id, "err", err)
 		c.logStalled(err)
 	}
@@ -109,25 +102,23 @@ func (a *containerAdoption) reopen(ctx context.Context) error {
 	return nil
 }
 
-// birthLimit is how long a birth may go on after hulld's death. Nothing in it waits, unless the kernel does.
-const birthLimit = 10 * time.Second
-
-// ran tells whether a container whose start is on record came to run its command: the hulld that wrote the record may have
-// died before its process had all that it needed. One that then could not execute its command ends as if that had exited
-// with status 1.
-func (a *containerAdoption) ran(ctx context.Context) (bool, error) {
+// lastOutput has the end of an ended container's output written, if the keeper still holds it: hulld ended before it was.
+func (a *containerAdoption) lastOutput(ctx context.Context) {
 	c, k := a.c, a.kept
-	w := fate.TakeWitness(k)
-	defer w.Close()
-	if c.in.config().Handler != "" {
-		return true, nil // an OCI program leaves no word; it is on record when its create and start are done
+	if k != nil && c.phase() == record.Ready && !c.status().StartedAt.IsZero() {
+		fate.TakeWitness(k).Close()
+		ends, more, err := fate.TakeEnds(k, logs.Ends(c.config().TTY))
+		streams.CloseAll(more)
+		if err == nil {
+			err = c.openLog(ends)
+		}
+		if err == nil {
+			outlast(c, func() { a.r.exits.Forget(context.Background(), c.key()) })
+			return
+		}
+		a.r.log.Error("the end of a container's output is lost", "container", c.id, "err", err)
 	}
-	ran, err := w.Testify(birthLimit)
-	if err != nil {
-		a.r.log.Warn("a container's birth does not come to its end", "container", c.id, "err", err)
-		return false, fate.Kill(ctx, a.r.cfg.Keeper, k)
-	}
-	return ran, nil
+	a.r.exits.Forget(ctx, c.key())
 }
 
 // unstart makes a container a created one again that was being started when hulld died, and whose process, if there was one,

@@ -15,7 +15,7 @@ import (
 )
 
 // drainLimit is how long an ended container's output may still be written out before its end is told. Its processes are
-// dead, so that its pipes have an end; only a log disk that is full takes longer, and then the writing goes on behind.
+// dead, so that its pipes have an end; only a log disk that is full takes longer, and then the writing goes on behind: see outlast.
 const drainLimit = 10 * time.Second
 
 // ProcessEnded is the keeper's word that the first process is gone. It may come before Start has returned.
@@ -33,7 +33,7 @@ func (c *container) ProcessEnded(e keeper.Exit) {
 		if c.status().State != ContainerRunning {
 			return // the start failed, and said so
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+		ctx, cancel := context.WithTimeout(context.Background(), c.r.drainLimit)
 		defer cancel()
 		if err := c.finish(ctx, e); err != nil {
 			c.r.log.Error("a container's end is not complete", "container", c.id, "err", err)
@@ -42,7 +42,7 @@ func (c *container) ProcessEnded(e keeper.Exit) {
 }
 
 // finish turns an exit into the container's last state: nothing of it runs any more, every byte of its output is in the
-// log, and the record says how it ended, before anyone is told.
+// log, if that takes it, and the record says how it ended, before anyone is told.
 func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 	var errs []error
 	group := c.group()
@@ -50,19 +50,35 @@ func (c *container) finish(ctx context.Context, e keeper.Exit) error {
 		// Without a PID namespace of its own, the first process leaves its children behind, which hold the pipes.
 		errs = append(errs, group.Kill(ctx))
 	}
-	if w, _ := c.held.Streams(); w != nil {
-		errs = append(errs, w.Wait(ctx))
-	}
+	unwritten := c.held.Written(ctx)
 	oom, err := group.OOMKills()
 	errs = append(errs, err)
 	err = c.update(func(rec *record.Container) { rec.Status.SetExited(e.At, e.Status, oom > 0) })
-	errs = append(errs, err, c.detach())
-	if err == nil { // else the keeper has to know it, for the next hulld
-		c.r.exits.Forget(ctx, c.key())
+	errs = append(errs, err, unwritten)
+	forget := func() {
+		if err == nil { // else the keeper has to know it, for the next hulld
+			c.r.exits.Forget(context.Background(), c.key())
+		}
+	}
+	if unwritten != nil {
+		outlast(c, forget)
+	} else {
+		errs = append(errs, c.detach())
+		forget()
 	}
 	close(c.ended)
 	c.tell(ContainerEnded)
 	return errors.Join(errs...)
+}
+
+// outlast lets go of a container that has ended when the last of its output is written. Until then it is in the pipes, which the
+// keeper holds too. Who closes the log before removes the container, or ends hulld, and then the next one goes on.
+func outlast(c *container, forget func()) {
+	c.r.work.Go(func() {
+		if err := c.held.Outlast(forget); err != nil {
+			c.r.log.Error("what was held of a container is not let go of", "container", c.id, "err", err)
+		}
+	})
 }
 
 // StopContainer sends the stop signal, waits for as long as grace, then kills. It returns when the container has ended,

@@ -28,9 +28,6 @@ func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 	s, err := r.all.sandbox(sandboxID)
 	leave := func() {}
 	if err == nil {
-		err = context.Cause(s.over)
-	}
-	if err == nil {
 		leave, err = s.making.Enter()
 	}
 	if err != nil {

@@ -47,6 +47,9 @@ func (m *containerRemoval) run(ctx context.Context) error {
 	if err := c.update(func(rec *record.Container) { rec.Phase = record.Removed }); err != nil && !record.NoRoom(err) {
 		return err
 	}
+	if err := c.detach(); err != nil { // its log, that is, which may wait for room
+		return err
+	}
 	for _, step := range []func() error{
 		fpRemoveProcess.Hit,
 		func() error { return m.unmake(ctx) },
@@ -62,7 +65,7 @@ func (m *containerRemoval) run(ctx context.Context) error {
 			return err
 		}
 	}
-	kept := m.r.exits.Watcher(c.key()) != nil // its end is not on record, so the keeper has it still
+	kept := m.r.exits.Watcher(c.key()) != nil // its end is not on record, or its output not written, so the keeper has it still
 	if err := c.unrecord(); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -55,6 +56,7 @@ type Runtime struct {
 	events    outbox.Outbox[Owner, Event]
 
 	namespaces *ready.Namespaces
+	drainLimit time.Duration
 
 	work sync.WaitGroup // goroutines of ours
 	stop context.CancelFunc
@@ -66,7 +68,7 @@ type Runtime struct {
 func Open(ctx context.Context, cfg Config) (_ *Runtime, err error) {
 	r := &Runtime{
 		cfg: cfg, dirs: record.Dirs{Root: cfg.Root, State: cfg.State}, log: cfg.Log,
-		exits: exits.New(cfg.Keeper, cfg.Log),
+		exits: exits.New(cfg.Keeper, cfg.Log), drainLimit: drainLimit,
 	}
 	r.all = newRegistry(r.exits)
 	if err := linux.PrivateDirs(r.dirs.Sandboxes(), r.dirs.Containers(), r.dirs.Uppers()); err != nil {

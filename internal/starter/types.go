@@ -29,6 +29,12 @@ type Starter interface {
 	Delete(ctx context.Context, id, bundle string) error
 }
 
+// Lister is a starter that can tell what it made a process by; an OCI program keeps that to itself.
+type Lister interface {
+	Listing(spec *oci.Spec, facts Facts, cgroups int) (string, error)
+	InfraListing(r InfraRequest, cgroups int) (string, error)
+}
+
 // Cgroups opens the tasks or cgroup.procs files in which a process writes 0. It is called once, while the process is already
 // being cloned, and may take its time: the cgroups need not be there before. The files are the starter's. nil is none.
 type Cgroups func() ([]*os.File, error)

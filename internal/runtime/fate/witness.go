@@ -1,8 +1,10 @@
 package fate
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -30,6 +32,40 @@ func (w Witness) Close() {
 	if w.f != nil {
 		_ = w.f.Close()
 	}
+}
+
+// birthLimit is how long a birth may go on after hulld's death. Nothing in it waits, unless the kernel does.
+const birthLimit = 10 * time.Second
+
+// Ran tells whether a container whose start is on record came to run its command: the hulld that wrote the record may have
+// died before its process had all that it needed. One that then could not execute its command ends as if that had exited
+// with status 1. An OCI program leaves no word; it is on record when its create and start are done.
+func Ran(ctx context.Context, client *keeper.Client, k *keeper.Record, byProgram bool, log *slog.Logger) (bool, error) {
+	w := TakeWitness(k)
+	defer w.Close()
+	if byProgram {
+		return true, nil
+	}
+	ran, err := w.Testify(birthLimit)
+	if err != nil {
+		log.Warn("a container's birth does not come to its end", "key", k.Key, "err", err)
+		return false, Kill(ctx, client, k)
+	}
+	return ran, nil
+}
+
+// ErrIncomplete says that the keeper has not got all of a container, and never will.
+var ErrIncomplete = errors.New("the keeper holds too few descriptors of it")
+
+// TakeEnds takes the ends of a container's log out of a keeper's record, which come first once the witness is taken, and what is
+// kept behind them.
+func TakeEnds(k *keeper.Record, n int) (ends, more []*os.File, err error) {
+	fds := k.FDs
+	if len(fds) < n {
+		return nil, nil, fmt.Errorf("%w: %d, not %d", ErrIncomplete, len(fds), n)
+	}
+	k.FDs = nil
+	return fds[:n:n], fds[n:], nil
 }
 
 // Testify waits until the birth is over, and tells whether the execve was reached. It leaves the word where it is, for the

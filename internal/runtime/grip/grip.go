@@ -2,6 +2,7 @@
 package grip
 
 import (
+	"context"
 	"errors"
 	"os"
 	"sync"
@@ -102,6 +103,25 @@ func (g *Grip) CloseStdin() error {
 		return nil
 	}
 	return f.Close()
+}
+
+// Written waits until all of the output is in the log, if one is held.
+func (g *Grip) Written(ctx context.Context) error {
+	if log, _ := g.Streams(); log != nil {
+		return log.Wait(ctx)
+	}
+	return nil
+}
+
+// Outlast lets go when the last of the output is written, and calls written before that, as what is held is what others go by. If
+// somebody closes the log before, that is all.
+func (g *Grip) Outlast(written func()) error {
+	log, _ := g.Streams()
+	if log == nil || log.Wait(context.Background()) != nil {
+		return nil
+	}
+	written()
+	return g.LetGo()
 }
 
 // LetGo closes all of it.
