@@ -24,6 +24,15 @@ type ending struct {
 	err  error // before done closes
 }
 
+func (e *ending) over() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Release takes back at once what others may want, the host ports, and returns: the address follows when the kernel has
 // ended the namespace. The sandbox is listed until then.
 func (n *Network) Release(_ context.Context, id string) error {
@@ -31,12 +40,13 @@ func (n *Network) Release(_ context.Context, id string) error {
 	return err
 }
 
-// Leaving adds the sandboxes that have been released and are listed until the kernel has ended their namespaces.
+// Leaving adds the sandboxes that have been released and are listed until the kernel has ended their namespaces. One of which that
+// went wrong is not among them: nobody is at it any more.
 func (n *Network) Leaving(into map[string]bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, l := range n.leases {
-		if l.ending != nil {
+		if l.ending != nil && !l.ending.over() {
 			into[id] = true
 		}
 	}
@@ -79,12 +89,8 @@ func (n *Network) begin(id string) (l *lease, e *ending, begun bool) {
 	if l = n.leases[id]; l == nil {
 		return nil, nil, false
 	}
-	if l.ending != nil {
-		select {
-		case <-l.ending.done: // it ended in an error, or the lease would be gone: try again
-		default:
-			return l, l.ending, true
-		}
+	if l.ending != nil && !l.ending.over() { // else it ended in an error, or the lease would be gone: try again
+		return l, l.ending, true
 	}
 	l.ending = &ending{done: make(chan struct{})}
 	return l, l.ending, false

@@ -130,6 +130,11 @@ func TestEveryFailureLeavesNothing(t *testing.T) {
 			none(t, n)
 		})
 	}
+	leaving := func(id string) bool {
+		ids := map[string]bool{}
+		n.Leaving(ids)
+		return ids[id]
+	}
 	for _, name := range []string{"network.release", "network.forget"} {
 		t.Run(name, func(t *testing.T) {
 			t.Cleanup(func() { _ = failpoint.Set("") })
@@ -139,6 +144,9 @@ func TestEveryFailureLeavesNothing(t *testing.T) {
 			}
 			if err := n.Detach(t.Context(), p.id); !errors.Is(err, failpoint.ErrInjected) {
 				t.Fatalf("error %v, want the injected one", err)
+			}
+			if leaving(p.id) {
+				t.Error("it is said to be on its way out, and nobody is at it")
 			}
 			p.end(n)
 			none(t, n)
