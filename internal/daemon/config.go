@@ -18,12 +18,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/keeper"
 )
 
 // Defaults of the two directories that say which Hull of a machine this is.
 const (
 	DefaultRoot  = "/var/lib/hull"
-	DefaultState = "/run/hull"
+	DefaultState = keeper.DefaultState
 )
 
 // config is hulld's command line.

@@ -79,6 +79,9 @@ const (
 	envSmall = "HULL_KEEPER_SMALL" // set while a keeper executes itself again, for a heap without huge pages
 )
 
+// DefaultState is the state directory of a machine's usual Hull.
+const DefaultState = "/run/hull"
+
 // Files in the state directory.
 const (
 	SocketName   = "keeper.sock"

@@ -31,7 +31,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	runtime.GOMAXPROCS(1)
 	flags := flag.NewFlagSet("hull-keeper", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	state := flags.String("state", "/run/hull", "directory of sockets and locks")
+	state := flags.String("state", DefaultState, "directory of sockets and locks")
 	log := flags.String("log", "", "file that takes the output of keeper and daemon (default: inherited)")
 	detach := flags.Bool("detach", false, "start keeper and daemon in the background if they do not run, and return when the daemon is ready")
 	check := flags.Bool("check-state", false, "tell whether this program can take over the state on descriptor 3")
