@@ -3,6 +3,7 @@ package inspect
 
 import (
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -118,12 +119,15 @@ func printVolumes(e *env.Env, volumes []v1alpha1.Volume) error {
 	e.Printf("\n")
 	lines := [][]string{{"VOLUME", "KIND", "ON THE HOST", "IN", "AT", "ACCESS"}}
 	for _, v := range volumes {
+		if len(v.Mounts) == 0 {
+			lines = append(lines, []string{v.Name, v.Kind, v.Path, "-", "-", "-"})
+		}
 		for _, m := range v.Mounts {
 			access := "rw"
 			if m.ReadOnly {
 				access = "ro"
 			}
-			lines = append(lines, []string{v.Name, v.Kind, v.Path, m.Container, m.Path, access})
+			lines = append(lines, []string{v.Name, v.Kind, filepath.Join(v.Path, m.SubPath), m.Container, m.Path, access})
 		}
 	}
 	return ui.WriteColumns(e.Out, lines, nil)
