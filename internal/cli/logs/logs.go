@@ -35,6 +35,7 @@ type options struct {
 	sinceTime  string
 	selector   string
 	most       int
+	ignore     bool
 }
 
 // selectorTail is how much is shown of each container where a selector may choose many.
@@ -75,6 +76,7 @@ func Command(e *env.Env) *cobra.Command {
 	f.StringVar(&o.sinceTime, "since-time", "", "lines newer than this time (RFC 3339)")
 	f.StringVarP(&o.selector, "selector", "l", "", "of all Pods with these labels")
 	f.IntVar(&o.most, "max-log-requests", 5, "how many containers a selector may follow at a time")
+	f.BoolVar(&o.ignore, "ignore-errors", false, "go on with the other containers if one has no output to show")
 	_ = cmd.RegisterFlagCompletionFunc("container", complete.Containers(e))
 	return cmd
 }
@@ -172,7 +174,7 @@ func logs(ctx context.Context, e *env.Env, c *client.Client, args []string, o op
 		return copyLog(ctx, e, c, streams[0], o, e.Out)
 	}
 	lines := ui.NewPrefixer(e.Out)
-	var all errgroup.Group
+	all, ctx := errgroup.WithContext(ctx) // the first error is the end of all
 	for _, s := range streams {
 		prefix := ""
 		if o.prefix {
@@ -219,7 +221,12 @@ func chosen(ctx context.Context, e *env.Env, c *client.Client, args []string, o 
 
 func copyLog(ctx context.Context, e *env.Env, c *client.Client, s stream, o options, w io.Writer) error {
 	body, err := c.Stream(ctx, client.Request{Path: e.PodPath(s.pod) + "/log", Query: o.query(s.container)})
-	if err != nil {
+	var status *client.StatusError
+	switch {
+	case o.ignore && errors.As(err, &status):
+		e.Warnf("error: %s\n", status.Message)
+		return nil
+	case err != nil:
 		return err
 	}
 	defer func() { _ = body.Close() }()
