@@ -38,7 +38,7 @@ func Command(e *env.Env) *cobra.Command {
 			if dryRun != "none" && dryRun != "server" {
 				return fmt.Errorf("invalid dry-run value (%s): must be \"none\" or \"server\"", dryRun)
 			}
-			manifests, bad := manifest.Read(files, e.In)
+			manifests, bad := manifest.Read(files, e.Input(cmd.Context()))
 			if len(manifests) == 0 {
 				return bad
 			}

@@ -2,6 +2,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,6 +28,31 @@ func (c *Console) Printf(format string, args ...any) {
 // Warnf writes to standard error what a terminal may show.
 func (c *Console) Warnf(format string, args ...any) {
 	_, _ = io.WriteString(c.Err, ui.Printable(fmt.Sprintf(format, args...)))
+}
+
+// Input is standard input for as long as ctx is not over: who waits for what is typed can go.
+func (c *Console) Input(ctx context.Context) io.Reader { return input{ctx, c.In} }
+
+type input struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (r input) Read(p []byte) (int, error) {
+	var n int
+	var err error
+	read := make(chan struct{})
+	own := make([]byte, len(p)) // a read that nobody waits for may still end
+	go func() {
+		defer close(read)
+		n, err = r.in.Read(own)
+	}()
+	select {
+	case <-read:
+		return copy(p, own[:n]), err
+	case <-r.ctx.Done():
+		return 0, context.Cause(r.ctx)
+	}
 }
 
 // PrintAs prints a value as "json" or "yaml".

@@ -60,7 +60,7 @@ func ownError(err error) error {
 }
 
 func run(ctx context.Context, e *env.Env, paths []string, detach bool) error {
-	manifests, err := manifest.Read(paths, e.In)
+	manifests, err := manifest.Read(paths, e.Input(ctx))
 	if err != nil {
 		return err
 	}

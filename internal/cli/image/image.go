@@ -120,7 +120,7 @@ func imageLoad(e *env.Env) *cobra.Command {
 				}
 				input = args[0]
 			}
-			archive := e.In
+			archive := e.Input(cmd.Context())
 			if input != "" && input != "-" {
 				r, err := openArchive(input)
 				if err != nil {

@@ -135,7 +135,7 @@ type target struct {
 func targetsOf(ctx context.Context, e *env.Env, c *client.Client, o options, args []string) ([]target, error) {
 	var list []target
 	if len(o.files) > 0 {
-		manifests, err := manifest.Read(o.files, e.In)
+		manifests, err := manifest.Read(o.files, e.Input(ctx))
 		failed := []error{err}
 		for _, m := range manifests {
 			ns, err := e.NamespaceOf(m.Namespace)
