@@ -47,12 +47,12 @@ func (r *runner) handle(watching, reading context.Context, p *followed, u update
 	if u.gone {
 		if !p.settled {
 			p.settled = true
-			p.failure = &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s was deleted", p.Name)}
+			p.failure = &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s was deleted", r.name(p))}
 		}
 		return nil
 	}
 	if !p.met && p.Verb != "created" && u.pod.Ended() {
-		r.warnf("pod/%s has ended before this: delete it to run it again\n", p.Name)
+		r.warnf("pod/%s has ended before this: delete it to run it again\n", r.name(p))
 	}
 	p.met = true
 	if !r.detach {
@@ -76,11 +76,11 @@ func (r *runner) handleEvent(ctx context.Context, p *followed, e *event) {
 		}
 	case e.Type == "Warning":
 		if !r.detach && !(e.InvolvedObject.FieldPath != "" && slices.Contains(statedEvents, e.Reason)) {
-			r.once(p, fmt.Sprintf("pod/%s: event %s: %s\n", p.Name, e.Reason, e.Message))
+			r.once(p, fmt.Sprintf("pod/%s: event %s: %s\n", r.name(p), e.Reason, e.Message))
 		}
 		if r.detach && slices.Contains(stuckEvents, e.Reason) && !p.settled {
 			p.settled = true
-			p.failure = &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s: %s: %s", p.Name, e.Reason, e.Message)}
+			p.failure = &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s: %s: %s", r.name(p), e.Reason, e.Message)}
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (r *runner) handleEvent(ctx context.Context, p *followed, e *event) {
 func (r *runner) say(p *followed, now *pod.Pod) {
 	if phase := now.Status.Phase; p.seen[""] != phase {
 		p.seen[""] = phase
-		r.warnf("pod/%s: %s\n", p.Name, phase)
+		r.warnf("pod/%s: %s\n", r.name(p), phase)
 	}
 	for _, c := range now.Statuses() {
 		state := c.State.String()
@@ -101,7 +101,7 @@ func (r *runner) say(p *followed, now *pod.Pod) {
 			p.waits(r, c.Name, w.Reason, w.Message)
 			continue
 		}
-		r.warnf("pod/%s: %s: %s\n", p.Name, c.Name, state)
+		r.warnf("pod/%s: %s: %s\n", r.name(p), c.Name, state)
 	}
 }
 
@@ -118,7 +118,7 @@ func (p *followed) waits(r *runner, container, reason, message string) {
 		}
 	}
 	p.said[container+" "+reason+": "+message] = true
-	r.once(p, fmt.Sprintf("pod/%s: %s: %s\n", p.Name, container, text))
+	r.once(p, fmt.Sprintf("pod/%s: %s: %s\n", r.name(p), container, text))
 }
 
 // once says a line that has not been said of the Pod.
@@ -138,7 +138,7 @@ func (r *runner) startLogs(ctx context.Context, p *followed, now *pod.Pod) {
 		p.logs[c.ContainerID] = true
 		name := c.Name
 		if len(r.pods) > 1 {
-			name = p.Name + "/" + name
+			name = r.name(p) + "/" + name
 		}
 		w := r.lines.Writer("[" + name + "] ")
 		path := p.Path() + "/log"
@@ -172,36 +172,36 @@ func (r *runner) judge(p *followed, now *pod.Pod) {
 	case phase == "Succeeded":
 		p.settled = true
 	case phase == "Failed":
-		p.settled, p.failure = true, failureOf(now)
+		p.settled, p.failure = true, failureOf(r.name(p), now)
 	case r.detach:
-		p.settled, p.failure = started(now)
+		p.settled, p.failure = started(r.name(p), now)
 	}
 }
 
 // failureOf finds the container that a failed Pod failed by: its exit code becomes hull's.
-func failureOf(p *pod.Pod) error {
+func failureOf(name string, p *pod.Pod) error {
 	for _, c := range p.Statuses() {
 		if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
-			return &console.CodeError{Code: t.ExitCode, Err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, c.State)}
+			return &console.CodeError{Code: t.ExitCode, Err: fmt.Errorf("pod/%s: container %s: %s", name, c.Name, c.State)}
 		}
 	}
 	reason := p.Status.Reason
 	if p.Status.Message != "" {
 		reason += ": " + p.Status.Message
 	}
-	return &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s failed: %s", p.Metadata.Name, reason)}
+	return &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s failed: %s", name, reason)}
 }
 
 // started tells whether a detached run may return: the Pod is ready, or every container has started and those that ended
 // exited 0; or one of them cannot start, or has failed.
-func started(p *pod.Pod) (settled bool, failure error) {
+func started(name string, p *pod.Pod) (settled bool, failure error) {
 	for _, cond := range p.Status.Conditions {
 		if cond.Type == "Ready" && cond.Status == "True" {
 			return true, nil
 		}
 	}
 	for _, c := range p.Statuses() {
-		if err := stuck(p, c); err != nil {
+		if err := stuck(name, c); err != nil {
 			return true, err
 		}
 	}
@@ -217,13 +217,13 @@ func started(p *pod.Pod) (settled bool, failure error) {
 	return true, nil
 }
 
-func stuck(p *pod.Pod, c pod.ContainerStatus) error {
+func stuck(name string, c pod.ContainerStatus) error {
 	if w := c.State.Waiting; w != nil && slices.Contains(stuckReasons, w.Reason) {
-		return &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, c.State)}
+		return &console.CodeError{Code: exitHull, Err: fmt.Errorf("pod/%s: container %s: %s", name, c.Name, c.State)}
 	}
 	for _, s := range []pod.State{c.State, c.LastState} {
 		if t := s.Terminated; t != nil && t.ExitCode != 0 {
-			return &console.CodeError{Code: t.ExitCode, Err: fmt.Errorf("pod/%s: container %s: %s", p.Metadata.Name, c.Name, s)}
+			return &console.CodeError{Code: t.ExitCode, Err: fmt.Errorf("pod/%s: container %s: %s", name, c.Name, s)}
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ func (r *runner) interrupted(ctx context.Context) error {
 	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(asked)
 	for _, p := range r.pods {
-		r.warnf("pod/%s: removing\n", p.Name)
+		r.warnf("pod/%s: removing\n", r.name(p))
 	}
 	r.warnf("Ctrl-C again kills at once\n")
 	gone := r.removal(ctx, nil)
@@ -41,7 +41,7 @@ func (r *runner) interrupted(ctx context.Context) error {
 		}
 		killing = true
 		for _, p := range r.pods {
-			r.warnf("pod/%s: killing (grace period 0)\n", p.Name)
+			r.warnf("pod/%s: killing (grace period 0)\n", r.name(p))
 		}
 		gone = r.removal(ctx, new(int64))
 	}

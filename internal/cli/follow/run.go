@@ -113,12 +113,20 @@ func (r *runner) add(p apply.Applied) {
 	r.pods[p.UID] = &followed{Applied: p, seen: map[string]string{}, said: map[string]bool{}, logs: map[string]bool{}, pulls: map[string]bool{}}
 }
 
+// name is what a Pod is called here: its name, with its namespace if there are several.
+func (r *runner) name(p *followed) string {
+	if len(r.namespaces()) > 1 {
+		return p.Namespace + "/" + p.Name
+	}
+	return p.Name
+}
+
 // abandon removes what was applied before a manifest that was refused: all or nothing.
 func (r *runner) abandon(ctx context.Context) error {
 	var errs []error
 	for _, p := range r.pods {
 		if p.Verb == "created" {
-			r.warnf("pod/%s: removing\n", p.Name)
+			r.warnf("pod/%s: removing\n", r.name(p))
 			errs = append(errs, r.remove(ctx, p, nil))
 		}
 	}
