@@ -155,12 +155,20 @@ func TestHostileAccounts(t *testing.T) {
 	}
 }
 
-// TestNumbersThatAreNoIDs: a number in an image's /etc/passwd that is none of an ID's is not made one of another user, such as root.
+// TestNumbersThatAreNoIDs: a number in an image's /etc/passwd or /etc/group that is none of an ID's is not made one of another user, such as root.
 func TestNumbersThatAreNoIDs(t *testing.T) {
 	for _, ids := range []string{"-1:0", "4294967295:0", "4294967296:0", "5:-1", "5:99999999999", "99999999999999999999:5"} {
 		root := rootfs(t, map[string]string{"passwd": "web:x:" + ids + "::/:\n"})
 		if id, err := (User{Spec: "web"}).Find(root); err == nil {
 			t.Errorf("%s: found %+v", ids, id)
+		}
+	}
+	for _, gid := range []string{"-1", "4294967296", "99999999999999999999"} {
+		root := rootfs(t, map[string]string{"passwd": passwd, "group": "more:x:" + gid + ":web\n"})
+		for _, u := range []User{{Spec: "web"}, {Spec: "web", RunAsGroup: new(int64(7))}} {
+			if id, err := u.Find(root); err == nil {
+				t.Errorf("further group %s: found %+v", gid, id)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,8 +62,9 @@ func (u User) Find(rootfs *os.File) (Identity, error) {
 		return Identity{}, fmt.Errorf("find user %q in the image: %w", spec, err)
 	}
 	// A number beyond these wraps around in the kernel's type, and -1 there means whoever one is already: root.
+	outOfRange := fmt.Errorf("find user %q in the image: %w", spec, user.ErrRange)
 	if !inRange(found.Uid) || !inRange(found.Gid) {
-		return Identity{}, fmt.Errorf("find user %q in the image: %w", spec, user.ErrRange)
+		return Identity{}, outOfRange
 	}
 	groups := found.Sgids
 	if u.RunAsGroup != nil {
@@ -72,6 +74,9 @@ func (u User) Find(rootfs *os.File) (Identity, error) {
 		if merged, err := user.GetExecUser(name, defaults, bytes.NewReader(passwd), bytes.NewReader(group)); err == nil {
 			groups = merged.Sgids
 		}
+	}
+	if slices.ContainsFunc(groups, func(g int) bool { return !inRange(g) }) {
+		return Identity{}, outOfRange
 	}
 	id := Identity{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
 	// runc and containerd put the primary group among the others, first, so that dropping it by setgid keeps it.
