@@ -49,7 +49,11 @@ func (g *Group) Kill(ctx context.Context) error {
 		if err != nil || len(pids) == 0 {
 			return err
 		}
-		if err := g.killAll(ctx, pids); err != nil {
+		err = g.killAll(ctx, pids)
+		if err == nil {
+			err = context.Cause(ctx) // there may have been none to wait for
+		}
+		if err != nil {
 			return fmt.Errorf("kill cgroup %s: %w", g.Path(), err)
 		}
 	}
