@@ -44,6 +44,11 @@ func TestApply(t *testing.T) {
 	if p := want[corev1.Pod](h, 201, "POST", podsPath, merged, header); p.Spec.Containers[1].Name != "b" || p.Spec.Containers[1].Image != "toolbox" {
 		t.Errorf("%+v", p.Spec.Containers)
 	}
+	// What was read from here is made anew, as something new.
+	again = want[corev1.Pod](h, 201, "POST", podsPath, "apiVersion: v1\nkind: Pod\nmetadata: {name: again, resourceVersion: '1', uid: old}\nspec: {containers: [{name: a, image: toolbox}]}\nstatus: {phase: Running}\n", header)
+	if again.UID == "old" || again.ResourceVersion == "1" || again.Status.Phase != corev1.PodPending {
+		t.Errorf("%s %s %s", again.UID, again.ResourceVersion, again.Status.Phase)
+	}
 	// One that was made otherwise is merged.
 	h.create("other")
 	o := want[corev1.Pod](h, 200, "PATCH", podsPath+"/other", strings.Replace(manifest("b: two", ""), "web", "other", 1), header)

@@ -132,6 +132,9 @@ func (s objects) body(r *http.Request, fieldValidation string) (store.Object, []
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.Method == http.MethodPost {
+		obj.SetResourceVersion("") // one that was read from here, and is made anew
+	}
 	return obj, warnings, patch.Annotate(obj, data, r.PathValue("namespace"))
 }
 
