@@ -153,5 +153,5 @@ func (a *containerAdoption) lost(ctx context.Context) error {
 	c.ending = true
 	close(c.gone)
 	close(c.ended)
-	return err
+	return record.IfRoom(err) // the next hulld will find it lost, too
 }

@@ -44,7 +44,7 @@ func (m *containerRemoval) run(ctx context.Context) error {
 	if err := c.stop(ctx, 0); err != nil {
 		return err
 	}
-	if err := c.update(func(rec *record.Container) { rec.Phase = record.Removed }); err != nil && !record.NoRoom(err) {
+	if err := record.IfRoom(c.update(func(rec *record.Container) { rec.Phase = record.Removed })); err != nil {
 		return err
 	}
 	if err := c.detach(); err != nil { // its log, that is, which may wait for room

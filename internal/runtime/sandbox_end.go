@@ -88,7 +88,7 @@ func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
 }
 
 func (s *sandbox) remove(ctx context.Context) error {
-	if err := s.update(func(rec *record.Sandbox) { rec.Phase = record.Removed }); err != nil && !record.NoRoom(err) {
+	if err := record.IfRoom(s.update(func(rec *record.Sandbox) { rec.Phase = record.Removed })); err != nil {
 		return err
 	}
 	if err := s.stop(ctx); err != nil {

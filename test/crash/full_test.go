@@ -80,6 +80,8 @@ func TestFullState(t *testing.T) {
 	h.wantEnd(h.await("ends", "its container's end", ended).container("c").State, 3, "Error")
 	h.remove("ends", 0)
 	fill()
+	h.KillKeeper()
+	h.Up()
 	h.remove("goes", 0)
 	free()
 	h.create(workers("new", "Always"))

@@ -74,9 +74,14 @@ func Write(path string, record versioned) error {
 	return nil
 }
 
-// NoRoom tells whether a disk was too full for a record. A removal goes on without: it makes room, and who finds the record as it was
-// after a crash begins the removal again.
-func NoRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+// IfRoom takes an error of Write, and is nil where the disk was too full. A removal goes on without a record: it makes room, and who
+// finds the record as it was after a crash begins the removal again.
+func IfRoom(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return nil
+	}
+	return err
+}
 
 // Read reads what Write wrote; fs.ErrNotExist when there is none, errdefs.ErrDataLoss when nobody can make it out.
 func Read(path string, record versioned) error {
