@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hull-pods/hull/internal/api/v1alpha1"
 	"github.com/hull-pods/hull/internal/client"
@@ -96,18 +97,34 @@ func (h *Hull) Agree() error {
 	return fmt.Errorf("the hulld of %s has its root in %s, not in %s: each Hull needs a --state of its own", h.State, args[i+1], h.Root)
 }
 
+const (
+	// goingDown is how long a hulld that was told to end may take, without its socket; askEvery is how often it is looked.
+	goingDown = 5 * time.Second
+	askEvery  = 200 * time.Millisecond
+)
+
 // Start runs hull-keeper, which runs hulld, and returns when hulld serves.
 func (h *Hull) Start(ctx context.Context, args []string) error {
-	if err := h.Detach(ctx, args); err != nil {
-		return err
+	limit, next := time.After(goingDown), time.NewTicker(askEvery)
+	defer next.Stop()
+	for {
+		if err := h.Detach(ctx, args); err != nil {
+			return err
+		}
+		if _, err := os.Stat(h.Socket()); !errors.Is(err, fs.ErrNotExist) {
+			h.Say("hulld was not running: started (root %s, state %s)\n", h.Root, h.State)
+			return nil
+		}
+		select {
+		case <-next.C: // one that goes down has removed its socket: the keeper starts the next one when it is asked after that
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit:
+			pid, _ := os.ReadFile(filepath.Join(h.State, "hulld.pid"))
+			return fmt.Errorf("hulld runs, but its socket %s has been removed: kill -9 %s, and hull-keeper starts hulld anew; Pods run on",
+				h.Socket(), strings.TrimSpace(string(pid)))
+		}
 	}
-	if _, err := os.Stat(h.Socket()); errors.Is(err, fs.ErrNotExist) {
-		pid, _ := os.ReadFile(filepath.Join(h.State, "hulld.pid"))
-		return fmt.Errorf("hulld runs, but its socket %s has been removed: kill -9 %s, and hull-keeper starts hulld anew; Pods run on",
-			h.Socket(), strings.TrimSpace(string(pid)))
-	}
-	h.Say("hulld was not running: started (root %s, state %s)\n", h.Root, h.State)
-	return nil
 }
 
 // Detach has hull-keeper see to it that a hulld serves. One that runs already keeps its flags; the next is started with
