@@ -201,7 +201,7 @@ func (d *delivery) send(c *cloned, b *compile.Birth, p *oci.Process, image []byt
 			return err
 		}
 	}
-	return birth.Send(c.conn, image, fds)
+	return d.failure(b, p, lastWord(c.conn, birth.Send(c.conn, image, fds)))
 }
 
 func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p *oci.Process) (*Process, error) {
@@ -232,7 +232,7 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 			continue
 		}
 		if err := d.told(ctx, c, b, proc, e); err != nil {
-			return nil, err
+			return nil, d.failure(b, p, err)
 		}
 	}
 }
@@ -280,7 +280,7 @@ func (d *delivery) told(ctx context.Context, c *cloned, b *compile.Birth, proc *
 	default:
 		return nonsense(e)
 	}
-	return birth.Continue(c.conn)
+	return lastWord(c.conn, birth.Continue(c.conn))
 }
 
 func nonsense(e birth.Event) error {

@@ -8,9 +8,10 @@ import (
 	"github.com/hull-pods/hull/internal/birth"
 )
 
-// lastWord is why a process that was to go on is not there any more: the failure that it has told, or else err.
+// lastWord is why a process that was to go on is not there any more: the failure that it has told, or that it was killed. Any other
+// error stays as it is.
 func lastWord(conn birth.Conn, err error) error {
-	if !errors.Is(err, errDied) && !errors.Is(err, unix.EPIPE) {
+	if !errors.Is(err, errDied) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
 		return err
 	}
 	for {
@@ -21,7 +22,7 @@ func lastWord(conn birth.Conn, err error) error {
 		case errors.As(said, &f):
 			return said
 		case said != nil || e.State != birth.Told:
-			return err
+			return errDied
 		}
 	}
 }
