@@ -98,7 +98,7 @@ func cell(v any) string {
 	case nil:
 		return "<none>"
 	case string:
-		return Printable(v)
+		return Printable(oneLine(v))
 	case float64:
 		return fmt.Sprintf("%.0f", v)
 	default:
@@ -108,6 +108,14 @@ func cell(v any) string {
 		}
 		return string(data)
 	}
+}
+
+// oneLine cuts a text where its first line ends, as kubectl does: what follows would look like a row of its own.
+func oneLine(text string) string {
+	if i := strings.IndexAny(text, "\f\n\r"); i >= 0 {
+		return text[:i] + "..."
+	}
+	return text
 }
 
 func labels(m map[string]string) string {
