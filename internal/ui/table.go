@@ -76,7 +76,7 @@ func (p *Printer) table(w io.Writer, t table) error {
 		lines = append(lines, line)
 	}
 	p.last = widths(lines, p.last)
-	return WriteColumns(w, lines, p.last)
+	return writeColumns(w, lines, p.last)
 }
 
 func (p *Printer) header(t table) []string {
@@ -98,7 +98,7 @@ func cell(v any) string {
 	case nil:
 		return "<none>"
 	case string:
-		return Printable(oneLine(v))
+		return oneLine(v)
 	case float64:
 		return fmt.Sprintf("%.0f", v)
 	default:
@@ -110,12 +110,13 @@ func cell(v any) string {
 	}
 }
 
-// oneLine cuts a text where its first line ends, as kubectl does: what follows would look like a row of its own.
+// oneLine cuts a text where its first line ends, as kubectl does, for what follows would look like a row of its own, and shows its
+// control characters.
 func oneLine(text string) string {
 	if i := strings.IndexAny(text, "\f\n\r"); i >= 0 {
-		return text[:i] + "..."
+		text = text[:i] + "..."
 	}
-	return text
+	return Printable(text)
 }
 
 func labels(m map[string]string) string {
@@ -142,11 +143,18 @@ func widths(lines [][]string, before []int) []int {
 	return w
 }
 
-// WriteColumns writes lines in columns of at least the given widths; nil measures the lines themselves.
-func WriteColumns(w io.Writer, lines [][]string, width []int) error {
-	if width == nil {
-		width = widths(lines, nil)
+// WriteTable writes lines in columns as wide as they need, with what came from an image, a manifest or a container made harmless.
+func WriteTable(w io.Writer, lines [][]string) error {
+	for _, line := range lines {
+		for i, c := range line {
+			line[i] = oneLine(c)
+		}
 	}
+	return writeColumns(w, lines, widths(lines, nil))
+}
+
+// writeColumns writes lines in columns of at least these widths.
+func writeColumns(w io.Writer, lines [][]string, width []int) error {
 	var b strings.Builder
 	for _, line := range lines {
 		for i, c := range line {

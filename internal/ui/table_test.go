@@ -23,3 +23,14 @@ func TestACellIsOneLine(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 }
+
+// TestATableIsHarmless: the paths of a manifest's mounts may be anything.
+func TestATableIsHarmless(t *testing.T) {
+	var out strings.Builder
+	if err := WriteTable(&out, [][]string{{"VOLUME", "AT"}, {"v", "/a\x1b]0;title\a"}, {"w", "/b\nfake"}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "VOLUME   AT\nv        /a\\x1b]0;title\\a\nw        /b...\n"; out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}

@@ -76,7 +76,7 @@ func printImages(e *env.Env, list v1alpha1.ImageList) error {
 			lines = append(lines, []string{n[:i], n[i+1:], id[:min(13, len(id))], ui.Bytes(im.Size), pulled})
 		}
 	}
-	return ui.WriteColumns(e.Out, lines, nil)
+	return ui.WriteTable(e.Out, lines)
 }
 
 func imagePull(e *env.Env) *cobra.Command {

@@ -90,7 +90,7 @@ func printSandbox(e *env.Env, s *v1alpha1.Sandbox) error {
 		}
 		lines = append(lines, line)
 	}
-	if err := ui.WriteColumns(e.Out, lines, nil); err != nil {
+	if err := ui.WriteTable(e.Out, lines); err != nil {
 		return err
 	}
 	e.Printf("\n")
@@ -98,7 +98,7 @@ func printSandbox(e *env.Env, s *v1alpha1.Sandbox) error {
 	for _, p := range processes {
 		lines = append(lines, []string{p.Name, p.Cgroup})
 	}
-	if err := ui.WriteColumns(e.Out, lines, nil); err != nil {
+	if err := ui.WriteTable(e.Out, lines); err != nil {
 		return err
 	}
 	if err := printVolumes(e, s.Volumes); err != nil {
@@ -130,5 +130,5 @@ func printVolumes(e *env.Env, volumes []v1alpha1.Volume) error {
 			lines = append(lines, []string{v.Name, v.Kind, filepath.Join(v.Path, m.SubPath), m.Container, m.Path, access})
 		}
 	}
-	return ui.WriteColumns(e.Out, lines, nil)
+	return ui.WriteTable(e.Out, lines)
 }
