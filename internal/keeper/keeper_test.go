@@ -645,3 +645,19 @@ func TestDetachTellsWhyNot(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// TestLockIsRootsAlone: another user who could open the lock's file could hold the lock, and keep every keeper from starting.
+func TestLockIsRootsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), PIDName)
+	if err := os.WriteFile(path, []byte("7\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := lockPID(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || fi.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", fi.Mode(), err)
+	}
+}

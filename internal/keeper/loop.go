@@ -91,10 +91,15 @@ func open(cfg Config) (*Keeper, error) {
 	return k, nil
 }
 
-// lockPID makes sure that there is one keeper for a state directory: the lock is held for as long as the process lives.
+// lockPID makes sure that there is one keeper for a state directory: the lock is held for as long as the process lives. Who may
+// read the file may lock it, and no keeper would ever start again: it is root's alone, also where it was there with another mode.
 func lockPID(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
+		return nil, fmt.Errorf("lock the state directory: %w", err)
+	}
+	if err := f.Chmod(0o600); err != nil {
+		f.Close()
 		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
