@@ -28,10 +28,28 @@ func RemoveTree(path string) error {
 	if err := r.empty(top); err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	return Remove(path)
+}
+
+// Remove removes a file that a container may write, or a directory that is empty, and takes the flags that forbid it. That there is
+// none is no error. The directories above must be out of reach of containers.
+func Remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, unix.EPERM) {
+		dir, derr := os.Open(filepath.Dir(path))
+		if derr != nil {
+			return errors.Join(err, derr)
+		}
+		defer func() { _ = dir.Close() }()
+		if err := unbindBoth(dir, filepath.Base(path), err); err != nil {
+			return err
+		}
+		err = os.Remove(path)
 	}
-	return nil
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 type remover struct {

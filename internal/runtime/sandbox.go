@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/hull-pods/hull/internal/cgroup"
+	"github.com/hull-pods/hull/internal/linux"
 	"github.com/hull-pods/hull/internal/runtime/making"
 	"github.com/hull-pods/hull/internal/runtime/record"
 )
@@ -103,7 +104,7 @@ func (s *sandbox) shm() string {
 
 // unrecord forgets the sandbox: the last step of its removal.
 func (s *sandbox) unrecord() error {
-	if err := os.RemoveAll(s.r.dirs.Sandbox(s.id)); err != nil {
+	if err := linux.RemoveTree(s.r.dirs.Sandbox(s.id)); err != nil {
 		return err // it is not forgotten: a directory without an owner is a leftover
 	}
 	s.r.all.dropSandbox(s)

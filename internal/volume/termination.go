@@ -74,7 +74,7 @@ func TerminationMessage(path string) (string, error) {
 
 // RemoveTerminationFile removes the file when its container's record goes.
 func RemoveTerminationFile(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := linux.Remove(path); err != nil {
 		return fmt.Errorf("remove termination file: %w", err)
 	}
 	return nil
