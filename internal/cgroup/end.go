@@ -84,6 +84,9 @@ func (g *Group) killAll(ctx context.Context, pids []int) error {
 			return err
 		}
 	}
+	if err := g.Thaw(); err != nil {
+		return err
+	}
 	// The end of the context ends every wait.
 	stop := context.AfterFunc(ctx, func() {
 		for _, fd := range held {

@@ -52,7 +52,7 @@ func TestNoDescriptorIsNoEnd(t *testing.T) {
 	for name, adopt := range map[string]func() error{
 		"container": func() error { return (&containerAdoption{c: c, r: w.Runtime, kept: kept[c.key()]}).run(t.Context()) },
 		"sandbox":   func() error { return (&sandboxAdoption{s: s, r: w.Runtime, kept: kept[s.key()]}).run(t.Context()) },
-		"stranger":  func() error { return fate.Kill(t.Context(), w.cfg.Keeper, kept[s.key()]) },
+		"stranger":  func() error { return fate.Kill(t.Context(), w.cfg.Keeper, kept[s.key()], w.cfg.Cgroups.ThawProcess) },
 	} {
 		withoutDescriptors(t, func() { err = adopt() })
 		if !errors.Is(err, unix.EMFILE) {

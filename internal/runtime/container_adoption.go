@@ -23,7 +23,7 @@ func (a *containerAdoption) run(ctx context.Context) error {
 	c, k := a.c, a.kept
 	f := fate.Of(&c.rec, k)
 	if f == fate.Adopt {
-		ran, err := fate.Ran(ctx, a.r.cfg.Keeper, k, c.in.config().Handler != "", a.r.log)
+		ran, err := fate.Ran(ctx, a.r.cfg.Keeper, k, c.in.config().Handler != "", a.r.cfg.Cgroups.ThawProcess, a.r.log)
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (a *containerAdoption) unstart(ctx context.Context) error {
 	streams.CloseAll(k.FDs)
 	k.FDs = nil
 	if k.PID != 0 && k.Exit == nil {
-		if err := fate.Kill(ctx, a.r.cfg.Keeper, k); err != nil {
+		if err := fate.Kill(ctx, a.r.cfg.Keeper, k, a.r.cfg.Cgroups.ThawProcess); err != nil {
 			return err
 		}
 	}

@@ -135,6 +135,9 @@ func (c *container) kill(ctx context.Context) error {
 	if err := c.held.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
+	if err := c.group().Thaw(); err != nil {
+		c.r.log.Warn("a container that is killed may be frozen", "container", c.id, "err", err)
+	}
 	if err := c.r.exits.Await(ctx, c.ended); err != nil {
 		return fmt.Errorf("wait for its end: %w", err)
 	}

@@ -80,6 +80,9 @@ func (s *sandbox) kill(ctx context.Context) error {
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill the infra container of %s: %w", s, err)
 	}
+	if err := s.group().Thaw(); err != nil {
+		s.r.log.Warn("an infra container that is killed may be frozen", "sandbox", s.id, "err", err)
+	}
 	if err := s.r.exits.Await(ctx, s.ended); err != nil {
 		return fmt.Errorf("wait for the end of the infra container of %s: %w", s, err)
 	}

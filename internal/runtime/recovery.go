@@ -155,20 +155,15 @@ func (v *recovery) goOn(ctx context.Context) {
 // endStrangers kills what the keeper knows and no record explains: exec sessions of the hulld before us, whose clients
 // are gone, and processes that were cloned a moment before it died.
 func (v *recovery) endStrangers(ctx context.Context) error {
-	var keys []string
+	var list []*keeper.Record
 	for key, k := range v.kept {
-		if v.r.exits.Watcher(key) != nil {
-			continue
+		if v.r.exits.Watcher(key) == nil {
+			list = append(list, k)
 		}
-		if k.PID != 0 && k.Exit == nil {
-			if err := fate.Kill(ctx, v.r.cfg.Keeper, k); err != nil {
-				return err
-			}
-		}
-		keys = append(keys, key)
 	}
-	if len(keys) == 0 {
-		return nil
+	keys, err := fate.KillAll(ctx, v.r.cfg.Keeper, list, v.r.cfg.Cgroups.ThawProcess, v.r.log)
+	if err != nil || len(keys) == 0 {
+		return err
 	}
 	slices.Sort(keys)
 	v.r.log.Info("ended what an earlier hulld left", "keys", strings.Join(keys, " "))

@@ -21,6 +21,9 @@ func (a *sandboxAdoption) run(ctx context.Context) error {
 	switch {
 	case k == nil || k.PID == 0:
 		// No process was ever given a program, or the keeper that knew it is dead: then it may live, as nobody's child.
+		if err := s.group().Thaw(); err != nil {
+			return err
+		}
 		if err := leftover.KillNamed(ctx, s.infraName()); err != nil {
 			return err
 		}

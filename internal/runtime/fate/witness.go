@@ -40,7 +40,7 @@ const birthLimit = 10 * time.Second
 // Ran tells whether a container whose start is on record came to run its command: the hulld that wrote the record may have
 // died before its process had all that it needed. One that then could not execute its command ends as if that had exited
 // with status 1. An OCI program leaves no word; it is on record when its create and start are done.
-func Ran(ctx context.Context, client *keeper.Client, k *keeper.Record, byProgram bool, log *slog.Logger) (bool, error) {
+func Ran(ctx context.Context, client *keeper.Client, k *keeper.Record, byProgram bool, thaw func(pid int) error, log *slog.Logger) (bool, error) {
 	w := TakeWitness(k)
 	defer w.Close()
 	if byProgram {
@@ -49,7 +49,7 @@ func Ran(ctx context.Context, client *keeper.Client, k *keeper.Record, byProgram
 	ran, err := w.Testify(birthLimit)
 	if err != nil {
 		log.Warn("a container's birth does not come to its end", "key", k.Key, "err", err)
-		return false, Kill(ctx, client, k)
+		return false, Kill(ctx, client, k, thaw)
 	}
 	return ran, nil
 }
