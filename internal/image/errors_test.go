@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -221,6 +222,21 @@ func TestPlatforms(t *testing.T) {
 		_, err := f.Pull(t.Context(), ref, PullOptions{})
 		if !errdefs.IsNotFound(err) || !strings.Contains(err.Error(), "no match for platform in manifest") || !strings.Contains(err.Error(), other) {
 			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	// Neither of any length, nor with lines of its own.
+	absurd := withConfig(t, randomImage(t, 100, 1), func(c *v1.ConfigFile) { c.OS, c.Architecture = "linux", "x\nforged "+strings.Repeat("y", 1<<20) })
+	f.push(t, "library/absurd:latest", absurd)
+	var list []mutate.IndexAddendum
+	for i := range 1000 {
+		list = append(list, mutate.IndexAddendum{Add: theirs, Descriptor: platform(fmt.Sprintf("x\n%d", i))})
+	}
+	if err := remote.WriteIndex(f.ref(t, "library/many:latest"), mutate.AppendManifests(empty.Index, list...)); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"absurd", "many"} {
+		if _, err := f.Pull(t.Context(), ref, PullOptions{}); !errdefs.IsNotFound(err) || len(err.Error()) > 1<<10 || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %.2000v", ref, err)
 		}
 	}
 	f.config.Platform = "linux/" + other

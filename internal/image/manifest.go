@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
@@ -17,11 +19,12 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/image/registry"
 )
 
 const (
 	// maxDocument bounds manifests, indexes and configs, which are read into memory.
-	maxDocument = 4 << 20
+	maxDocument = registry.DocumentLimit
 	// maxLayers is what overlayfs can stack.
 	maxLayers = 500
 	// maxDepth is how deep an index may lie in indexes.
@@ -127,11 +130,11 @@ func (b *bringer) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, er
 			fit = append(fit, m)
 			continue
 		}
-		have = append(have, platforms.Format(*m.Platform))
+		have = append(have, platformName(*m.Platform))
 	}
 	if len(fit) == 0 {
 		slices.Sort(have)
-		return ocispec.Descriptor{}, class.Of(fmt.Errorf("no match for platform in manifest: it has %v: not found", slices.Compact(have)), errdefs.ErrNotFound)
+		return ocispec.Descriptor{}, class.Of(fmt.Errorf("no match for platform in manifest: it has %v: not found", some(slices.Compact(have))), errdefs.ErrNotFound)
 	}
 	slices.SortStableFunc(fit, func(x, y ocispec.Descriptor) int {
 		switch {
@@ -149,6 +152,24 @@ func (b *bringer) choose(manifests []ocispec.Descriptor) (ocispec.Descriptor, er
 		return 0
 	})
 	return fit[0], nil
+}
+
+// platformName is a platform as an error names it, and some are as many names as one has room for: an image may say of itself
+// what it likes, at any length.
+func platformName(p ocispec.Platform) string {
+	name := platforms.Format(p)
+	if len(name) > 64 || strings.ContainsFunc(name, unicode.IsControl) {
+		name = fmt.Sprintf("%.64q", name)
+	}
+	return name
+}
+
+func some(names []string) []string {
+	const most = 16
+	if len(names) <= most {
+		return names
+	}
+	return append(names[:most:most], fmt.Sprintf("and %d more", len(names)-most))
 }
 
 // document brings one JSON blob, reads it whole and decodes it. Its digest was verified when it came into the store, and is again:
@@ -288,7 +309,7 @@ func (b *bringer) readConfig(ctx context.Context, t tree, get getter, config *oc
 		return nil // says nothing, like many an image that was put together by hand
 	}
 	if !b.platform.Match(platforms.Normalize(p)) {
-		return class.Of(fmt.Errorf("no match for platform in manifest: %s is for %s: not found", t.manifest.Digest, platforms.Format(p)), errdefs.ErrNotFound)
+		return class.Of(fmt.Errorf("no match for platform in manifest: %s is for %s: not found", t.manifest.Digest, platformName(p)), errdefs.ErrNotFound)
 	}
 	return nil
 }

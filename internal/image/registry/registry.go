@@ -69,7 +69,7 @@ func Open(ctx context.Context, cfg Config, creds *Credentials) *Session {
 				r.mu.Lock()
 				r.transports = append(r.transports, t)
 				r.mu.Unlock()
-				c.Transport = tokenTransport{&stallTransport{next: t, limit: cfg.Stall}}
+				c.Transport = boundTransport{&stallTransport{next: t, limit: cfg.Stall}}
 			}
 			return nil
 		},
