@@ -51,7 +51,7 @@ var table = map[string][]string{
 	"client": {},
 	"ui":     {},
 
-	"daemon": append([]string{"boltfile", "api", "api/v1alpha1", "cri", "pod", "volume", "store"}, below...),
+	"daemon": append([]string{"boltfile", "runtime/record", "api", "api/v1alpha1", "cri", "pod", "volume", "store"}, below...),
 	"api":    {"store", "runtime", "image", "pod", "api/v1alpha1"},
 	// What Hull's own verbs say on the wire: plain values, for server and client.
 	"api/v1alpha1": {},

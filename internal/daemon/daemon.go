@@ -29,6 +29,7 @@ import (
 	"github.com/hull-pods/hull/internal/pod"
 	"github.com/hull-pods/hull/internal/pod/spec"
 	"github.com/hull-pods/hull/internal/runtime"
+	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/starter"
 	"github.com/hull-pods/hull/internal/starter/program"
 	"github.com/hull-pods/hull/internal/store"
@@ -276,7 +277,7 @@ func (d *daemon) starters() (map[string]starter.Starter, error) {
 	all := map[string]starter.Starter{"": d.starter}
 	for name, path := range d.cfg.runtimes {
 		p, err := program.New(program.Config{
-			Path: path, State: runtime.HandlerState(d.cfg.state, name), Log: d.log.With("runtime", name), Infra: d.starter,
+			Path: path, State: filepath.Join(record.Dirs{State: d.cfg.state}.Programs(), name), Log: d.log.With("runtime", name), Infra: d.starter,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("--runtime %s: %w", name, err)

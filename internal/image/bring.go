@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/hull-pods/hull/internal/image/keyed"
 	"github.com/hull-pods/hull/internal/image/layer"
 )
 
@@ -19,8 +20,8 @@ type bringer struct {
 	*disk
 	platform platforms.MatchComparer
 	slots    *semaphore.Weighted // for blobs that are coming
-	blobs    keyed               // one writer a blob
-	chains   keyed               // one unpacking a chain
+	blobs    keyed.Lock          // one writer a blob
+	chains   keyed.Lock          // one unpacking a chain
 }
 
 // bring fetches what is missing of target and unpacks it. Layers come in parallel and are unpacked in order, each as soon as

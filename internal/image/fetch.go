@@ -18,7 +18,7 @@ import (
 // fetch brings one blob into the store, unless it is there, and verifies its digest. A blob that was begun before goes on
 // from where it ended; one that is not what its digest says is thrown away.
 func (b *bringer) fetch(ctx context.Context, from remotes.Fetcher, desc ocispec.Descriptor, show *bar) error {
-	unlock, err := b.blobs.lock(ctx, desc.Digest.String())
+	unlock, err := b.blobs.Lock(ctx, desc.Digest.String())
 	if err != nil {
 		return err
 	}

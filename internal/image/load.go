@@ -31,7 +31,7 @@ func (s *Store) Load(ctx context.Context, r io.Reader) ([]Image, error) { return
 // load admits the images of an archive, with these labels on their names.
 func (s *Store) load(ctx context.Context, labels map[string]string, r io.Reader) ([]Image, error) {
 	// Two archives may have files of the same name, which the importer would mix up.
-	unlock, err := s.loading.lock(ctx, loadKey)
+	unlock, err := s.loading.Lock(ctx, loadKey)
 	if err != nil {
 		return nil, fmt.Errorf("load image: wait for another load: %w", err)
 	}

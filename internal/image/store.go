@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hull-pods/hull/internal/image/class"
+	"github.com/hull-pods/hull/internal/image/keyed"
 	"github.com/hull-pods/hull/internal/image/registry"
 )
 
@@ -26,7 +27,7 @@ type Store struct {
 	registries registry.Config
 	present    catalog
 	changing   sync.Mutex // one changes names, and with them the catalog, at a time
-	loading    keyed      // one archive at a time
+	loading    keyed.Lock // one archive at a time
 	flights    flights
 }
 

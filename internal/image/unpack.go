@@ -57,7 +57,7 @@ func (b *bringer) takes(ctx context.Context, chain []string) (size int64) {
 // that were, which may be no more than most.
 func (b *bringer) unpack(ctx context.Context, desc ocispec.Descriptor, diffID digest.Digest, chain []string, most int64, show *bar) (n int64, err error) {
 	id := chain[len(chain)-1]
-	unlock, err := b.chains.lock(ctx, id)
+	unlock, err := b.chains.Lock(ctx, id)
 	if err != nil {
 		return 0, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -107,11 +106,6 @@ func (r *Runtime) Close() error {
 	}
 	r.work.Wait()
 	return errors.Join(append(errs, r.collector.Close())...)
-}
-
-// HandlerState is the directory in which the OCI program of a runtime handler keeps its state, in that of a Hull.
-func HandlerState(state, handler string) string {
-	return filepath.Join(record.Dirs{State: state}.Programs(), handler)
 }
 
 // native is the starter of infra processes and of containers without a handler.

@@ -1,18 +1,19 @@
-package image
+// Package keyed has a lock for each key: an image's blob, a chain of layers.
+package keyed
 
 import (
 	"context"
 	"sync"
 )
 
-// keyed is a lock for each key. The zero value is ready.
-type keyed struct {
+// Lock is a lock for each key. The zero value is ready.
+type Lock struct {
 	mu   sync.Mutex
 	held map[string]chan struct{}
 }
 
-// lock waits for the key's lock, or for the end of ctx.
-func (k *keyed) lock(ctx context.Context, key string) (unlock func(), err error) {
+// Lock waits for the key's lock, or for the end of ctx.
+func (k *Lock) Lock(ctx context.Context, key string) (unlock func(), err error) {
 	for {
 		k.mu.Lock()
 		if k.held == nil {
