@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/hull-pods/hull/internal/linux"
@@ -34,7 +35,7 @@ func checkHostPath(src *v1.HostPathVolumeSource) error {
 		}
 	case v1.HostPathFileOrCreate:
 		if err != nil {
-			f, err := os.OpenFile(src.Path, os.O_CREATE, 0o644)
+			f, err := os.OpenFile(src.Path, os.O_CREATE|unix.O_NONBLOCK, 0o644) // it may be a fifo by now
 			if err != nil {
 				return err
 			}
