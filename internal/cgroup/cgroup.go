@@ -4,8 +4,8 @@
 // hierarchy at once. What the limits mean, and the device filter, are opencontainers/cgroups' business; making, joining and
 // removing are done here, because that is on the path of every start, where the library sleeps and repeats itself.
 //
-// On a hybrid host the v1 controllers are used and the v2 tree, which has none, is left alone: a container stays where
-// its parent is in it.
+// On a hybrid host the v1 controllers are used and nothing is made in the v2 tree, which has none: a container stays where its parent
+// is in it. What an OCI runtime makes there of a group is removed with it.
 package cgroup
 
 import (

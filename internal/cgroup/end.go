@@ -26,7 +26,7 @@ func (g *Group) PIDs() ([]int, error) {
 		dir = g.dir(g.t.hierarchies[0])
 	}
 	pids, err := cgroups.GetAllPids(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+	if gone(err) {
 		return nil, nil
 	}
 	if err != nil {

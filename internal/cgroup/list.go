@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,7 +37,7 @@ func (t *Tree) List() ([]string, error) {
 // below adds every directory below one, by its path from the top. Those that end meanwhile are left out.
 func below(top, path string, add func(string)) error {
 	entries, err := os.ReadDir(filepath.Join(top, path))
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENODEV) {
+	if gone(err) {
 		return nil
 	}
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,18 +34,12 @@ func (t *Tree) ThawProcess(pid int) error {
 	if t.unified {
 		return nil
 	}
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	groups, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
-		return nil // it has ended
+		return nil //nolint:nilerr // it has ended
 	}
-	for line := range strings.Lines(string(data)) { // ID:CONTROLLERS:PATH
-		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(fields) != 3 || !slices.Contains(strings.Split(fields[1], ","), "freezer") {
-			continue
-		}
-		if path, ok := strings.CutPrefix(fields[2], filepath.Join("/", t.parent)+"/"); ok {
-			return t.Load(path).Thaw()
-		}
+	if path, ours := strings.CutPrefix(groups["freezer"], filepath.Join("/", t.parent)+"/"); ours {
+		return t.Load(path).Thaw()
 	}
 	return nil
 }
@@ -79,4 +73,5 @@ func thaw(dir string) error {
 	return nil
 }
 
+// gone says that a group has been removed, perhaps while it was read.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) }

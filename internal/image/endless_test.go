@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"testing"
 
@@ -13,7 +14,6 @@ import (
 func TestEndlessToken(t *testing.T) {
 	f := newFixture(t)
 	f.push(t, "library/x:latest", randomImage(t, 1<<10, 1))
-	const most = 64 << 20 // what a reader without a bound gets, so that this test ends
 	taken := 0
 	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/token" {
@@ -21,46 +21,52 @@ func TestEndlessToken(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return true
 		}
-		_, err := w.Write([]byte(`{"token":"`))
-		for piece := bytes.Repeat([]byte("x"), 64<<10); err == nil && taken < most; taken += len(piece) {
-			_, err = w.Write(piece)
-		}
+		_, _ = w.Write([]byte(`{"token":"`))
+		taken = pour(w, "x")
 		return true
 	})
-	_, err := f.Pull(t.Context(), "x", PullOptions{})
-	if !errdefs.IsDataLoss(err) {
-		t.Errorf("pull: %v", err)
-	}
-	f.server.CloseClientConnections() // the handler has ended: taken is ours
-	f.server.Close()
-	if taken >= most {
-		t.Errorf("%d bytes were taken as a token", taken)
-	}
+	f.refuses(t, &taken)
 }
 
-// TestEndlessManifest: what a registry sends for a tag, of which it said neither size nor digest, is read to its end.
+// TestEndlessManifest: what a registry sends for a tag, of which it said neither size nor digest, is not read to its end.
 func TestEndlessManifest(t *testing.T) {
 	f := newFixture(t)
-	const most = 64 << 20
 	taken := 0
 	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodHead {
 			return true // and says nothing
 		}
 		w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
-		var err error
-		for piece := bytes.Repeat([]byte(" "), 64<<10); err == nil && taken < most; taken += len(piece) {
-			_, err = w.Write(piece)
-		}
+		taken = pour(w, " ")
 		return true
 	})
-	_, err := f.Pull(t.Context(), "x", PullOptions{})
-	if !errdefs.IsDataLoss(err) {
+	f.refuses(t, &taken)
+}
+
+// poured is what a reader without a bound gets, so that these tests end.
+const poured = 64 << 20
+
+// pour sends the same byte again and again, and says how many were taken.
+func pour(w io.Writer, letter string) (taken int) {
+	piece := bytes.Repeat([]byte(letter), 64<<10)
+	for taken < poured {
+		if _, err := w.Write(piece); err != nil {
+			break
+		}
+		taken += len(piece)
+	}
+	return taken
+}
+
+// refuses pulls an image of which something has no end.
+func (f *fixture) refuses(t *testing.T, taken *int) {
+	t.Helper()
+	if _, err := f.Pull(t.Context(), "x", PullOptions{}); !errdefs.IsDataLoss(err) {
 		t.Errorf("pull: %v", err)
 	}
 	f.server.CloseClientConnections() // the handler has ended: taken is ours
 	f.server.Close()
-	if taken >= most {
-		t.Errorf("%d bytes were taken as a manifest", taken)
+	if *taken >= poured {
+		t.Errorf("%d bytes were taken", *taken)
 	}
 }

@@ -175,9 +175,9 @@ func resources(pod *v1.Pod, s *v1.PodStatus) {
 
 // asks tells whether a Pod asks for any resources.
 func asks(pod *v1.Pod) bool {
-	any := func(c v1.Container) bool { return len(c.Resources.Requests)+len(c.Resources.Limits) > 0 }
+	does := func(c v1.Container) bool { return len(c.Resources.Requests)+len(c.Resources.Limits) > 0 }
 	return pod.Spec.Resources != nil || len(pod.Spec.Overhead) > 0 ||
-		slices.ContainsFunc(pod.Spec.Containers, any) || slices.ContainsFunc(pod.Spec.InitContainers, any)
+		slices.ContainsFunc(pod.Spec.Containers, does) || slices.ContainsFunc(pod.Spec.InitContainers, does)
 }
 
 // finalize gives every container of a Pod that has ended an end, and the Pod a final phase: whoever has no exit code by now
