@@ -58,7 +58,7 @@ var table = map[string][]string{
 	"cri":          {"runtime", "image"},
 	"pod":          {"store", "volume", "runtime", "image"},
 	"volume":       {"store", "image", "linux"},
-	"store":        {},
+	"store":        {"boltfile"},
 	"boltfile":     {},
 	"runtime": {
 		"network", "image", "oci", "starter", "cgroup", "logs", "keeper", "linux", "runtime/record", "runtime/spec", "runtime/rootfs",
@@ -81,7 +81,7 @@ var table = map[string][]string{
 	"runtime/streams":   {},
 
 	"network": {"linux"},
-	"image":   {"linux"},
+	"image":   {"boltfile", "linux"},
 	"oci":     {},
 	"seccomp": {"oci"},
 	"cgroup":  {"linux"},

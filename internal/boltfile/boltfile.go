@@ -1,4 +1,5 @@
-// Package boltfile tells of a bbolt database that is not whole, before anybody relies on it.
+// Package boltfile sees to it that a bbolt database is whole before anybody relies on it: it makes new ones at one go, and tells of
+// one that is not.
 //
 // bbolt takes for granted that its file is: one that was cut off, or has foreign bytes in it, makes it panic, in goroutines of its own
 // too. That would tell nobody which file it was about, and what to do.
@@ -9,11 +10,45 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
+
+// Make makes an empty database where there is none. It is there whole or not at all: bbolt itself leaves on a full disk, or when the
+// power fails, a file that has its header alone, and takes that for a database ever after.
+func Make(path string) (err error) {
+	if st, err := os.Stat(path); err == nil && st.Size() > 0 {
+		return nil
+	}
+	half := path + ".new"
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make %s: %w", path, err)
+			_ = os.Remove(half)
+		}
+	}()
+	if err := os.Remove(half); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	db, err := bolt.Open(half, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(half, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
 
 // Files are databases that one thing is made of. There need not be any yet.
 type Files struct {

@@ -8,9 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/hull-pods/hull/internal/hulltest"
 )
 
 // fill makes a database of many pages.
@@ -71,5 +74,65 @@ func TestPanic(t *testing.T) {
 	err := Files{[]string{"/nowhere/a.db"}, "pray", slog.Default()}.Open(func() error { panic("invalid page") })
 	if err == nil || err.Error() != "/nowhere/a.db is damaged (invalid page): pray" {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestMake(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	// What was made before the power failed is in nobody's way.
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.WriteFile(path+".new", []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Make(path); err != nil {
+		t.Fatal(err)
+	}
+	if has, had, err := length(path); err != nil || has == 0 || has != had {
+		t.Errorf("it has %d bytes, and says %d: %v", has, had, err)
+	}
+	fill(t, path)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Make(path); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("what was there is not any more: %v", err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// A disk that is full at any of the pages of a new database has none of it, and has it when there is room.
+func TestMakeOnFullDisk(t *testing.T) {
+	hulltest.NeedRoot(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("hull-boltfile-test", dir, "tmpfs", 0, "size=16k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	path, other := filepath.Join(dir, "a.db"), filepath.Join(dir, "other")
+	for pages := range 4 {
+		if err := os.WriteFile(other, make([]byte, (4-pages)*os.Getpagesize()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Make(path); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("with %d pages: %v", pages, err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+			t.Errorf("with %d pages: %v, %v", pages, entries, err)
+		}
+		if err := os.Remove(other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Make(path); err != nil {
+		t.Error(err)
 	}
 }

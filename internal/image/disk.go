@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -24,6 +25,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/hull-pods/hull/internal/boltfile"
 	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/hull-pods/hull/internal/linux"
 )
@@ -63,6 +65,7 @@ type disk struct {
 
 	kept      kept
 	collector sync.Mutex
+	wasFull   atomic.Bool // something may be left that nobody knows of
 }
 
 func (d *disk) open() error {
@@ -84,6 +87,9 @@ func (d *disk) open() error {
 			return fmt.Errorf("make image store: %w", err)
 		}
 	}
+	if err := boltfile.Make(meta); err != nil {
+		return err
+	}
 	db, err := bolt.Open(meta, 0o600, &bolt.Options{Timeout: lockWait})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return class.Of(fmt.Errorf("image store %s is in use by another process", d.root), errdefs.ErrUnavailable)
@@ -98,6 +104,10 @@ func (d *disk) open() error {
 	layers, err := overlay.NewSnapshotter(filepath.Join(d.root, "snapshots"), overlay.WithUpperdirLabel)
 	if err != nil {
 		return fmt.Errorf("open image layers: %w", err)
+	}
+	// The snapshotter itself would make it with the first layer, which may be what fills the disk.
+	if err := boltfile.Make(filepath.Join(d.root, "snapshots", "metadata.db")); err != nil {
+		return err
 	}
 	d.db = metadata.NewDB(db, d.blobs, map[string]snapshots.Snapshotter{snapshotter: layers})
 	d.snaps = d.db.Snapshotter(snapshotter)
@@ -122,7 +132,7 @@ func (d *disk) close() error {
 	if d.bolt != nil {
 		errs = append(errs, d.bolt.Close())
 	}
-	if d.db != nil && errors.Join(errs...) == nil {
+	if d.db != nil && errors.Join(errs...) == nil && !d.wasFull.Load() {
 		errs = append(errs, os.WriteFile(d.closedWell(), nil, 0o600))
 	}
 	if err := errors.Join(errs...); err != nil {

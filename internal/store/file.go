@@ -9,6 +9,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/hull-pods/hull/internal/boltfile"
 )
 
 // fileFormat is what meta/format says.
@@ -24,6 +26,9 @@ const (
 )
 
 func openFile(path string) (*bolt.DB, error) {
+	if err := boltfile.Make(path); err != nil {
+		return nil, err
+	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:        time.Second,
 		NoFreelistSync: true, // smaller writes; the list is rebuilt when the file is opened
