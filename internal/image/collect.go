@@ -54,7 +54,11 @@ func digests(t tree) []digest.Digest {
 func (d *disk) collect(ctx context.Context) error {
 	d.collector.Lock()
 	defer d.collector.Unlock()
-	if _, err := d.db.GarbageCollect(d.context(context.WithoutCancel(ctx))); err != nil {
+	return d.collectLocked(d.context(context.WithoutCancel(ctx)))
+}
+
+func (d *disk) collectLocked(ctx context.Context) error {
+	if _, err := d.db.GarbageCollect(ctx); err != nil {
 		return fmt.Errorf("collect unused image content: %w", err)
 	}
 	return nil
@@ -99,8 +103,16 @@ func (d *disk) clean(ctx context.Context) error {
 }
 
 // collectAll looks at everything on the disk. containerd's collector looks only where it knows of a removal, and does not
-// know of those that a crash left half done: so one is made in each place.
+// know of those that a crash, or a full disk, left half done: so one is made in each place.
 func (d *disk) collectAll(ctx context.Context) error {
+	d.collector.Lock() // or another would collect what is made here before it is removed
+	defer d.collector.Unlock()
+	ctx = d.context(context.WithoutCancel(ctx))
+	return errors.Join(d.removeOfEach(ctx), d.collectLocked(ctx))
+}
+
+// removeOfEach makes and removes a blob and a layer.
+func (d *disk) removeOfEach(ctx context.Context) error {
 	name := "collect " + rand.Text()
 	desc := ocispec.Descriptor{Digest: digest.FromString(name), Size: int64(len(name))}
 	err := errors.Join(
@@ -116,24 +128,26 @@ func (d *disk) collectAll(ctx context.Context) error {
 	if err := d.snaps.Remove(ctx, name); err != nil {
 		return fmt.Errorf("remove a layer: %w", err)
 	}
-	return d.collect(ctx)
+	return nil
 }
 
 // keep decides about what a pull that failed has brought: its blobs are kept for the next try, or collected at once when the
 // disk is full, or when a load brought them; half unpacked layers go in any case. On a full disk the ballast gives the space
-// to write down what is removed.
+// to write down what is removed, and everything is looked at: what could not be written is not known to be there.
 func (d *disk) keep(ctx context.Context, key string, cause error) error {
 	noSpace := full(d.classify(cause))
 	if !noSpace && !strings.HasPrefix(key, loadKey) && d.keepPartial > 0 {
 		d.keepUntil(key, time.Now().Add(d.keepPartial))
 		return d.collect(ctx)
 	}
-	if noSpace {
-		if err := os.Remove(d.ballast()); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("free the ballast: %w", err)
-		}
+	if !noSpace {
+		return errors.Join(d.endLease(ctx, key), d.collect(ctx))
 	}
-	return errors.Join(d.endLease(ctx, key), d.collect(ctx), d.inflate())
+	d.wasFull.Store(true)
+	if err := os.Remove(d.ballast()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("free the ballast: %w", err)
+	}
+	return errors.Join(d.endLease(ctx, key), d.collectAll(ctx), d.inflate())
 }
 
 func (d *disk) endLease(ctx context.Context, key string) error {

@@ -20,7 +20,6 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/hull-pods/hull/internal/failpoint"
-	"github.com/hull-pods/hull/internal/hulltest"
 )
 
 // contents counts what the store has on its disk: blobs, unfinished blobs, layers.
@@ -243,24 +242,8 @@ func TestFailpoints(t *testing.T) {
 }
 
 func TestDiskFull(t *testing.T) {
-	hulltest.NeedRoot(t)
 	f := newFixture(t)
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	f.Store = nil
-	dir := t.TempDir()
-	if err := syscall.Mount("hull-image-test", dir, "tmpfs", 0, "size=16m"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(f.Close(), syscall.Unmount(dir, 0)); err != nil {
-			t.Error(err)
-		}
-		f.Store = nil
-	})
-	f.config.Root = filepath.Join(dir, "images")
-	f.reopen(t)
+	dir := f.onSmallDisk(t, "16m")
 	f.push(t, "library/large:latest", randomImage(t, 9<<20, 2)) // does not even come
 	f.push(t, "library/wide:latest", randomImage(t, 8<<20, 1))  // comes, and cannot be unpacked
 	f.push(t, "library/small:latest", randomImage(t, 1<<20, 1))
