@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -202,6 +203,38 @@ func (h *hulld) records() []reported {
 	r, files := h.do(order{Do: "records"})
 	closeFiles(files)
 	return r.Records
+}
+
+// wantOnly has a second keeper refuse to be one.
+func (w *world) wantOnly() {
+	w.t.Helper()
+	cmd := exec.Command(w.exe, append([]string{"--state", w.state(), "--"}, w.args()...)...)
+	cmd.Env = append(os.Environ(), envRole+"=keeper")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "another keeper holds") {
+		w.t.Errorf("a second keeper: %v\n%s", err, out)
+	}
+}
+
+// movedTo returns what waits until a file of the state directory has got its name.
+func (w *world) movedTo() func() {
+	w.t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "inotify")
+	w.t.Cleanup(func() { f.Close() })
+	_, err = unix.InotifyAddWatch(fd, w.state(), unix.IN_MOVED_TO)
+	if err = errors.Join(err, f.SetReadDeadline(time.Now().Add(guard))); err != nil {
+		w.t.Fatal(err)
+	}
+	return func() {
+		w.t.Helper()
+		if _, err := f.Read(make([]byte, 4096)); err != nil {
+			w.t.Fatalf("nothing comes: %v\n%s", err, w.log())
+		}
+	}
 }
 
 // reap waits for a child of the test.

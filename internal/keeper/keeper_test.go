@@ -329,16 +329,42 @@ func TestKilledKeeperEndsTheDaemon(t *testing.T) {
 func TestTwoKeepersOfOneState(t *testing.T) {
 	w := newWorld(t)
 	h := w.start()
-	cmd := exec.Command(w.exe, append([]string{"--state", w.state(), "--"}, w.args()...)...)
-	cmd.Env = append(os.Environ(), envRole+"=keeper")
-	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "another keeper holds") {
-		t.Errorf("a second keeper: %v\n%s", err, out)
-	}
+	w.wantOnly()
 	a, err := ask(t.Context(), w.state(), Request{Do: "status"})
 	if err != nil || a.Keeper.PID != w.keeper || a.Daemon.PID != h.pid {
 		t.Errorf("the first: %+v, %v", a, err)
 	}
+}
+
+// TestNamesRemoved: whatever somebody removes of its files, a keeper can be talked to, and stays the only one.
+func TestNamesRemoved(t *testing.T) {
+	w := newWorld(t)
+	h := w.start()
+	made := w.movedTo()
+	for _, removed := range [][]string{{SocketName}, {PIDName, SocketName}} {
+		for _, name := range removed {
+			if err := os.Remove(filepath.Join(w.state(), name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		made() // the socket, which is made after the lock
+		a, err := ask(t.Context(), w.state(), Request{Do: "status"})
+		if err != nil || a.Keeper.PID != w.keeper || a.Daemon.PID != h.pid {
+			t.Errorf("without %v: %+v, %v", removed, a, err)
+		}
+		pid, err := os.ReadFile(filepath.Join(w.state(), PIDName))
+		if want := strconv.Itoa(w.keeper) + "\n"; err != nil || string(pid) != want {
+			t.Errorf("without %v: %s is %q, %v; want %q", removed, PIDName, pid, err, want)
+		}
+		w.wantOnly()
+	}
+	if a, err := ask(t.Context(), w.state(), Request{Do: "stop"}); err != nil || !a.Keeper.Ends {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if s := w.reap(w.keeper); s.ExitStatus() != 0 {
+		t.Errorf("the keeper ended with %v", s)
+	}
+	w.stopped = true
 }
 
 func TestRestartAndStop(t *testing.T) {

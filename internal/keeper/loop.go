@@ -47,6 +47,7 @@ type Keeper struct {
 	now     func() time.Time
 	ended   bool
 	callers callers
+	names   names
 }
 
 // Run is the keeper's whole life. It returns when the keeper has nothing left to keep.
@@ -68,7 +69,7 @@ func open(cfg Config) (*Keeper, error) {
 		records: newTable(), events: make(chan func()), orders: make(chan os.Signal, 8), now: time.Now,
 		daemon: daemon{args: cfg.Args, env: cfg.Env, state: stateStopped},
 	}
-	k.callers.k = k
+	k.callers.k, k.names.k = k, k
 	if err := linux.SetSubreaper(); err != nil {
 		return nil, err
 	}
@@ -137,6 +138,7 @@ func (k *Keeper) loop() error {
 	signal.Notify(children, unix.SIGCHLD)
 	signal.Notify(k.orders, orders...)
 	go k.callers.accept(k.socket)
+	k.names.watch()
 	if k.link != nil {
 		go k.link.watch()
 	}
