@@ -38,6 +38,15 @@ func byDigest(named reference.Named, d digest.Digest) (string, error) {
 	return canonical.String(), nil
 }
 
+// repository is a normalised name without its tag or digest.
+func repository(name string) string {
+	name, _, _ = strings.Cut(name, "@")
+	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') { // else it is a port's
+		return name[:colon]
+	}
+	return name
+}
+
 // isID says whether a record's name is an image's ID, which no reference can be: a reference has a tag or a digest after
 // its name.
 func isID(name string) bool {

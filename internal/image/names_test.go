@@ -58,3 +58,15 @@ func FuzzDocument(f *testing.F) {
 		}
 	})
 }
+
+func TestRepository(t *testing.T) {
+	const d = "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	for name, want := range map[string]string{
+		"docker.io/library/x:1": "docker.io/library/x", "docker.io/library/x" + d: "docker.io/library/x",
+		"localhost:5000/x:1": "localhost:5000/x", "localhost:5000/x" + d: "localhost:5000/x", "localhost:5000/x": "localhost:5000/x",
+	} {
+		if got := repository(name); got != want {
+			t.Errorf("%s is of %s, want %s", name, got, want)
+		}
+	}
+}

@@ -13,7 +13,7 @@ import (
 )
 
 // Remove takes a name from an image, and removes the image with what no other needs when that was its last tag. By ID, or by
-// digest, the image goes with all its names. An image that a holder uses is errdefs.ErrFailedPrecondition; taking one of
+// digest, the image goes with all its names. The last tag of a repository takes the repository's digest along, as docker's does. An image that a holder uses is errdefs.ErrFailedPrecondition; taking one of
 // several tags from it is not. So is a name that came with Hull: no registry has it. The space is free when Remove returns.
 func (s *Store) Remove(ctx context.Context, ref string) error {
 	s.changing.Lock()
@@ -66,9 +66,7 @@ func (c *catalog) remove(ref string) ([]string, error) {
 		}
 	}
 	if several {
-		delete(c.byName, name)
-		e.image.Names = slices.DeleteFunc(e.image.Names, func(n string) bool { return n == name })
-		return []string{name}, nil
+		return c.untag(e, name), nil
 	}
 	if holders := c.holdersOf(e.image.ID); len(holders) > 0 {
 		return nil, &InUseError{Ref: ref, Holders: holders}
@@ -79,4 +77,23 @@ func (c *catalog) remove(ref string) ([]string, error) {
 	}
 	delete(c.byID, e.image.ID)
 	return records, nil
+}
+
+// untag takes one of several tags from an image, and its repository's digest if no other tag is of that.
+func (c *catalog) untag(e *entry, name string) []string {
+	of := repository(name)
+	e.image.Names = slices.DeleteFunc(e.image.Names, func(n string) bool { return n == name })
+	gone := []string{name}
+	if !slices.ContainsFunc(e.image.Names, func(n string) bool { return repository(n) == of }) {
+		e.image.Digests = slices.DeleteFunc(e.image.Digests, func(d string) bool {
+			if repository(d) == of {
+				gone = append(gone, d)
+			}
+			return repository(d) == of
+		})
+	}
+	for _, n := range gone {
+		delete(c.byName, n)
+	}
+	return gone
 }

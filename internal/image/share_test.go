@@ -189,6 +189,40 @@ func TestRemove(t *testing.T) {
 	f.checkLayers(t, f.pull(t, "x:1").ID, img)
 }
 
+// TestRemoveOneRepository: an image's digest in a repository goes with the last tag that it has there, whatever other names stay.
+func TestRemoveOneRepository(t *testing.T) {
+	f := newFixture(t)
+	img := randomImage(t, 1000, 1)
+	for _, ref := range []string{"library/x:1", "library/x:2", "library/y:1"} {
+		f.push(t, ref, img)
+		f.pull(t, strings.TrimPrefix(ref, "library/"))
+	}
+	d := f.pull(t, "x:1").Digests[0]
+	d = d[strings.Index(d, "@"):]
+	x, y := "docker.io/library/x", "docker.io/library/y"
+	for _, step := range []struct {
+		remove         string
+		names, digests []string
+	}{
+		{"x:1", []string{x + ":2", y + ":1"}, []string{x + d, y + d}},
+		{"x:2", []string{y + ":1"}, []string{y + d}},
+	} {
+		if err := f.Remove(t.Context(), step.remove); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // also as the disk has it
+			list, err := f.List(t.Context())
+			if err != nil || len(list) != 1 || !slices.Equal(list[0].Names, step.names) || !slices.Equal(list[0].Digests, step.digests) {
+				t.Fatalf("without %s: %+v, %v", step.remove, list, err)
+			}
+			f.reopen(t)
+		}
+	}
+	if _, err := f.Get(t.Context(), x+d); !errdefs.IsNotFound(err) {
+		t.Errorf("by the digest that has gone: %v", err)
+	}
+}
+
 func TestTagMoves(t *testing.T) {
 	f := newFixture(t)
 	older, newer := randomImage(t, 100, 1), randomImage(t, 100, 1)
