@@ -241,9 +241,13 @@ func (j *job) carryOut(ctx context.Context) (r result) {
 	return r
 }
 
-// makeLogDirs makes the directories of the containers' logs while the sandbox is made. Each start does it again, and tells why it
-// cannot be done.
+// makeLogDirs makes the directories of the containers' logs while the sandbox is made, and before them the Pod's own: should hulld
+// die here, its object may be lost, and the sandbox with what tells of the Pod is taken back. Each start does it again, and tells
+// why it cannot be done.
 func (j *job) makeLogDirs() {
+	if j.p.cfg.Volumes.Claim(j.pod.UID) != nil {
+		return
+	}
 	dir := j.p.cfg.Options.LogDirectory(j.pod)
 	for _, list := range [][]v1.Container{j.pod.Spec.InitContainers, j.pod.Spec.Containers} {
 		for i := range list {

@@ -394,6 +394,13 @@ func (f *fakeVolumes) Make(_ context.Context, pod *v1.Pod) error {
 	return f.err
 }
 
+func (f *fakeVolumes) Claim(uid types.UID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.have[uid] = true
+	return nil
+}
+
 func (f *fakeVolumes) Exceeded(context.Context, *v1.Pod) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -68,12 +68,18 @@ type Images interface {
 
 // Volumes is what a worker needs of the volumes.
 type Volumes interface {
+	Directories
 	Make(ctx context.Context, pod *v1.Pod) error
 	Mounts(pod *v1.Pod, c *v1.Container) ([]volume.Mount, error)
 	Exceeded(ctx context.Context, pod *v1.Pod) (string, error)
 	Remove(ctx context.Context, uid types.UID) error
-	Forget(ctx context.Context, uid types.UID) error
 	TerminationFile(uid types.UID, container string) (*os.File, error)
+}
+
+// Directories are Pods' own: by them a Pod is found again whose object a crash has lost.
+type Directories interface {
+	Claim(uid types.UID) error
+	Forget(ctx context.Context, uid types.UID) error
 	List() ([]types.UID, error)
 }
 

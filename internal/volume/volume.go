@@ -124,6 +124,17 @@ func (v *Volumes) List() ([]types.UID, error) {
 	return slices.Compact(uids), nil
 }
 
+// Claim makes the Pod's own directory, by which [Volumes.List] names it until [Volumes.Forget]: before what nothing else tells of.
+func (v *Volumes) Claim(uid types.UID) error {
+	if err := plain(string(uid)); err != nil {
+		return fmt.Errorf("make the Pod's directory: %w", err)
+	}
+	if err := os.Mkdir(v.disk(uid), 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make the Pod's directory: %w", err)
+	}
+	return nil
+}
+
 // Make makes every volume of the Pod that is not there yet, and checks those of the host. It may be called again at any
 // time, and leaves what is there as it is. It is given up between two volumes when ctx ends. On an error everything that it has made is gone again; the error is an *[Error]
 // where one volume is to blame.
