@@ -15,6 +15,7 @@ import (
 	"github.com/hull-pods/hull/internal/image/class"
 	"github.com/hull-pods/hull/internal/image/keyed"
 	"github.com/hull-pods/hull/internal/image/registry"
+	"github.com/hull-pods/hull/internal/image/relay"
 )
 
 // downloads is how many blobs come at the same time, over all pulls.
@@ -47,12 +48,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			return nil, class.Of(fmt.Errorf("platform %q: %w", cfg.Platform, err), errdefs.ErrInvalidArgument)
 		}
 	}
-	adoptStray(cfg.Log)
-	d := &disk{root: cfg.Root, keepPartial: cfg.KeepPartial, log: cfg.Log, clog: containerdLog(cfg.Log, nil)}
+	relay.Adopt(cfg.Log)
+	d := &disk{root: cfg.Root, keepPartial: cfg.KeepPartial, log: cfg.Log, clog: relay.To(cfg.Log, nil)}
 	s := &Store{
 		bringer: bringer{disk: d, platform: platforms.Only(spec), slots: semaphore.NewWeighted(downloads)},
 		registries: registry.Config{Dir: cfg.RegistryConfig, Stall: cfg.Stall, Logger: func(onError func(error)) *log.Entry {
-			return containerdLog(cfg.Log, onError)
+			return relay.To(cfg.Log, onError)
 		}},
 	}
 	if err := d.open(); err != nil {

@@ -1,4 +1,5 @@
-package image
+// Package relay has what containerd's libraries log written by Hull's own logger.
+package relay
 
 import (
 	"context"
@@ -10,37 +11,37 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// containerdLog makes the logger that containerd's libraries take from a context write to l, one level lower: what is
-// worth a line of its own is said by this package. onError, when not nil, sees the errors that the libraries only log.
-func containerdLog(l *slog.Logger, onError func(error)) *log.Entry {
+// To makes the logger that containerd's libraries take from a context write to l, one level lower: what is worth a line of its
+// own is said by who uses them. onError, when not nil, sees the errors that the libraries only log.
+func To(l *slog.Logger, onError func(error)) *log.Entry {
 	out := logrus.New()
 	out.SetOutput(io.Discard)
 	out.SetLevel(logrus.WarnLevel)
 	if l.Enabled(context.Background(), slog.LevelDebug) {
 		out.SetLevel(logrus.DebugLevel)
 	}
-	out.AddHook(logHook{log: l, onError: onError})
+	out.AddHook(hook{log: l, onError: onError})
 	return logrus.NewEntry(out)
 }
 
-// adoptStray sends to l what containerd's libraries write where no context reaches: to logrus's own logger, on standard error.
+// Adopt sends to l what containerd's libraries write where no context reaches: to logrus's own logger, on standard error.
 // A process has one store; with several, in tests, the last one opened gets it.
-func adoptStray(l *slog.Logger) {
+func Adopt(l *slog.Logger) {
 	std := logrus.StandardLogger()
 	std.SetOutput(io.Discard)
 	hooks := logrus.LevelHooks{}
-	hooks.Add(logHook{log: l})
+	hooks.Add(hook{log: l})
 	std.ReplaceHooks(hooks)
 }
 
-type logHook struct {
+type hook struct {
 	log     *slog.Logger
 	onError func(error)
 }
 
-func (h logHook) Levels() []logrus.Level { return logrus.AllLevels }
+func (h hook) Levels() []logrus.Level { return logrus.AllLevels }
 
-func (h logHook) Fire(e *logrus.Entry) error {
+func (h hook) Fire(e *logrus.Entry) error {
 	level := slog.LevelDebug
 	if e.Level <= logrus.ErrorLevel {
 		level = slog.LevelWarn
