@@ -5,11 +5,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,8 +110,7 @@ func newWorld(t *testing.T) *world {
 	cfg.Keeper, err = keeper.Connect(os.NewFile(uintptr(fd), "keeper"), log)
 	must(t, err)
 	cfg.Network, err = network.Open(t.Context(), network.Config{
-		Instance: instance, StateDir: filepath.Join(state, "network"), Log: log,
-		IPv4: netip.MustParsePrefix(fmt.Sprintf("10.%d.%d.0/24", 128+rand.IntN(100), rand.IntN(256))),
+		Instance: instance, StateDir: filepath.Join(state, "network"), Log: log, IPv4: hulltest.Pool(t),
 	})
 	must(t, err)
 	cfg.Images, err = image.Open(t.Context(), image.Config{Root: filepath.Join(root, "images"), Log: log})

@@ -4,7 +4,6 @@ package live
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,9 +33,9 @@ type Option func(*Hull)
 // Flags adds flags to hulld's command line.
 func Flags(args ...string) Option { return func(h *Hull) { h.args = append(h.args, args...) } }
 
-// Pool gives Pods addresses that those of other Hulls under test on this machine hardly have.
+// Pool gives Pods addresses that those of other Hulls under test on this machine do not have.
 func Pool() Option {
-	return Flags("--pod-cidr", fmt.Sprintf("10.%d.%d.0/24", 128+rand.IntN(100), rand.IntN(256)))
+	return func(h *Hull) { h.args = append(h.args, "--pod-cidr", hulltest.Pool(h.t).String()) }
 }
 
 // startLimit is how long a hulld under test may take to serve on a machine that is busy with other tests.
