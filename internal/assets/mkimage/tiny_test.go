@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -145,6 +146,10 @@ func TestSleepIsEndedBySignals(t *testing.T) {
 	if !ok {
 		t.Skip("no tiny sleep for this architecture")
 	}
+	// Who runs the tests in the background may have them ignore some, which children inherit unless they are handled here.
+	handled := make(chan os.Signal, 1)
+	signal.Notify(handled, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
+	defer signal.Stop(handled)
 	path := filepath.Join(t.TempDir(), "sleep")
 	if err := os.WriteFile(path, b, 0o755); err != nil {
 		t.Fatal(err)
