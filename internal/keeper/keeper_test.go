@@ -115,7 +115,7 @@ func (w *world) waitGone(pid int) {
 			w.t.Fatal(err)
 		}
 	}
-	for until := time.Now().Add(10 * time.Second); unix.Kill(pid, 0) != unix.ESRCH; {
+	for until := time.Now().Add(guard); unix.Kill(pid, 0) != unix.ESRCH; {
 		if _, err := ask(w.t.Context(), w.state(), Request{Do: "status"}); err != nil {
 			w.t.Fatal(err)
 		}

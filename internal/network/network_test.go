@@ -10,7 +10,7 @@ import (
 )
 
 // patience is for what must come: a test fails after it, and never passes because of it.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // shortGrace is for namespaces that sockets of the test keep alive.
 const shortGrace = 10 * time.Millisecond
