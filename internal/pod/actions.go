@@ -67,6 +67,7 @@ func (w *worker) set(ctx context.Context, a plan.Action) {
 	case plan.Start:
 		j.created = w.takeAhead(a.Name)
 		f.tried = make(chan struct{})
+		f.pass = sync.OnceFunc(func() { close(f.tried) })
 		if before := w.flights[plan.StartKey(a.After)]; a.After != "" && before != nil {
 			j.after = before.tried
 		}
@@ -77,8 +78,8 @@ func (w *worker) set(ctx context.Context, a plan.Action) {
 		r := j.carryOut(ctx)
 		r.flight = f
 		w.inbox.result(r)
-		if f.tried != nil {
-			close(f.tried) // last, as Go goes on with whom it woke last: who waits for this has more to do than the worker
+		if f.pass != nil {
+			f.pass() // last, as Go goes on with whom it woke last: who waits for this has more to do than the worker
 		}
 	})
 }

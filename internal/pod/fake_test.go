@@ -35,6 +35,7 @@ type behaviour struct {
 	dying     time.Duration // from SIGTERM to the end
 	dies      time.Duration // so long after it began to wait for its turn
 	hangs     bool          // its birth does not come to its end
+	executing time.Duration // from the word to go on to its execve
 	says      string        // its log
 	leaves    string        // its termination message
 }
@@ -188,7 +189,7 @@ func (f *fakeRuntime) CreateContainer(_ context.Context, sandbox string, cfg run
 	return c.ContainerStatus, nil
 }
 
-func (f *fakeRuntime) StartContainer(ctx context.Context, id string, leave func(context.Context) error) error {
+func (f *fakeRuntime) StartContainer(ctx context.Context, id string, turn runtime.Turn) error {
 	f.mu.Lock()
 	c := f.containers[id]
 	b := f.behave[c.Config.Name]
@@ -199,13 +200,17 @@ func (f *fakeRuntime) StartContainer(ctx context.Context, id string, leave func(
 		alive, cancel = context.WithTimeout(ctx, b.dies)
 		defer cancel()
 	}
-	if err := leave(alive); err != nil {
+	if err := turn.Await(alive); err != nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if alive.Err() != nil {
 			f.end(c, 128, runtime.ReasonStartError)
 		}
 		return err
+	}
+	turn.Pass()
+	if b.executing > 0 {
+		time.Sleep(b.executing)
 	}
 	if b.hangs {
 		<-ctx.Done()

@@ -53,7 +53,7 @@ type Sandboxes interface {
 // Containers is what a worker needs of the runtime's containers.
 type Containers interface {
 	CreateContainer(ctx context.Context, sandboxID string, cfg runtime.ContainerConfig) (runtime.ContainerStatus, error)
-	StartContainer(ctx context.Context, id string, leave func(context.Context) error) error
+	StartContainer(ctx context.Context, id string, turn runtime.Turn) error
 	StopContainer(ctx context.Context, id string, grace time.Duration) error
 	RemoveContainer(ctx context.Context, id string) error
 	Containers(sandboxID string) []runtime.ContainerStatus

@@ -454,6 +454,18 @@ func TestDeletedWhileItIsBorn(t *testing.T) {
 	})
 }
 
+// TestNobodyWaitsForAnExecve: a container's command may run when the one before it has the word to go on, whatever comes of that.
+func TestNobodyWaitsForAnExecve(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.behaves("a", behaviour{executing: 10 * time.Second})
+		b.create(podOf("a b", v1.RestartPolicyNever))
+		b.pass(5)
+		b.want("Pending a=ContainerCreating b=Running")
+		b.pass(10)
+		b.want("Running a=Running b=Running")
+	})
+}
+
 // TestDiesBeforeItsTurn: what waits for those before it, and dies, is not waited for.
 func TestDiesBeforeItsTurn(t *testing.T) {
 	inBubble(t, func(b *bench) {

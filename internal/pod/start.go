@@ -42,7 +42,8 @@ func (j *job) event(kind, reason, message string) {
 }
 
 // start pulls the image, creates the container and starts it. Everything but the command itself is made beside the starts of
-// the Pod's other containers; those come in the order of the spec, each after the attempt before it has ended.
+// the Pod's other containers; those come in the order of the spec, each when the one before it has the word to go on, or has failed.
+// Whether that one's command could be executed is not waited for: nor do the runtimes below the kubelet.
 func (j *job) start(ctx context.Context) *startFailure {
 	c := spec.Find(j.pod, j.flight.Name)
 	if c == nil {
@@ -103,7 +104,9 @@ func (j *job) run(ctx context.Context, id string) (refused bool, err error) {
 	birth, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(birthLimit, cancel) })()
-	err = j.p.cfg.Containers.StartContainer(birth, id, func(alive context.Context) error { return t.await(ctx, alive) })
+	err = j.p.cfg.Containers.StartContainer(birth, id, runtime.Turn{
+		Await: func(alive context.Context) error { return t.await(ctx, alive) }, Pass: j.flight.pass,
+	})
 	t.release()
 	return t.refused || err != nil && birth.Err() != nil, err
 }

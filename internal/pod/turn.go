@@ -10,7 +10,7 @@ import (
 type turn struct {
 	p       *Pods
 	saved   store.Commit    // of the Pod's creation; done when it is on disk
-	after   <-chan struct{} // closed when the attempt before has ended; nil for the first
+	after   <-chan struct{} // closed when the one before has the word to go on, or did not come to it; nil for the first
 	release func()          // gives back the slot
 	refused bool            // the Pod ended before it came
 }

@@ -48,7 +48,8 @@ type flight struct {
 	plan.Action
 	cancel context.CancelFunc
 	began  time.Time
-	tried  chan struct{} // Start: closed when the attempt has ended, for those that come after it
+	tried  chan struct{} // Start: closed by pass
+	pass   func()        // Start: lets those that come after it go on, when it runs its command or has failed; more than once is no harm
 }
 
 // note is an event that is told once of a sandbox.

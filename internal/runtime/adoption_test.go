@@ -35,7 +35,7 @@ func TestNoDescriptorIsNoEnd(t *testing.T) {
 	w := newWorld(t)
 	st := w.sandbox(nil)
 	id := w.container(st).ID
-	must(t, w.StartContainer(t.Context(), id, nil))
+	must(t, w.StartContainer(t.Context(), id, Turn{}))
 	before, err := w.Container(id)
 	must(t, err)
 	must(t, w.Close())
@@ -87,7 +87,7 @@ func TestEndedBeforeAdoption(t *testing.T) {
 	}
 	w := newWorld(t)
 	id := w.container(w.sandbox(func(cfg *SandboxConfig) { cfg.SharePID = true })).ID
-	must(t, w.StartContainer(t.Context(), id, nil))
+	must(t, w.StartContainer(t.Context(), id, Turn{}))
 	before, err := w.Container(id)
 	must(t, err)
 	must(t, w.Close())

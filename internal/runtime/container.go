@@ -14,6 +14,7 @@ import (
 	"github.com/hull-pods/hull/internal/logs"
 	"github.com/hull-pods/hull/internal/oci"
 	"github.com/hull-pods/hull/internal/runtime/grip"
+	"github.com/hull-pods/hull/internal/runtime/prepared"
 	"github.com/hull-pods/hull/internal/runtime/process"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/rootfs"
@@ -35,7 +36,7 @@ type container struct {
 
 	mu    sync.Mutex // guards what follows
 	rec   record.Container
-	ready *prepared // what Start needs, between create and start
+	ready *prepared.Prepared // what Start needs, between create and start
 	// starting is set from the beginning of Start to its end, which it brings about. The record says "running" before the command
 	// runs, others are told only when it does.
 	starting context.CancelCauseFunc
@@ -102,7 +103,7 @@ func (c *container) update(change func(*record.Container)) error {
 
 // unrecord forgets the container: the last step of its removal.
 func (c *container) unrecord() error {
-	c.takePrepared().close()
+	c.takePrepared().Close()
 	// Not os.RemoveAll: an OCI program's bundle is in there, with a root and volumes in it if hulld died while they were mounted.
 	if err := linux.RemoveTree(c.r.dirs.Container(c.id)); err != nil {
 		return err // it is not forgotten: a directory without an owner is a leftover
@@ -114,7 +115,7 @@ func (c *container) unrecord() error {
 // detach closes what we hold of a container. One that runs goes on.
 func (c *container) detach() error {
 	err := c.held.LetGo()
-	c.takePrepared().close()
+	c.takePrepared().Close()
 	return err
 }
 
@@ -145,14 +146,14 @@ func (c *container) tell(what EventType) {
 }
 
 // keepPrepared has the container keep what waits for its start.
-func (c *container) keepPrepared(p *prepared) {
+func (c *container) keepPrepared(p *prepared.Prepared) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ready = p
 }
 
 // takePrepared makes it the caller's, who closes it; nil when there is none.
-func (c *container) takePrepared() *prepared {
+func (c *container) takePrepared() *prepared.Prepared {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.ready

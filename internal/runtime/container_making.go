@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hull-pods/hull/internal/failpoint"
+	"github.com/hull-pods/hull/internal/runtime/prepared"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/stopwatch"
 	"github.com/hull-pods/hull/internal/undo"
@@ -24,14 +25,14 @@ var (
 // that a manifest or an image can have wrong, short of the command, is an error here. On an error nothing of it is left;
 // the sandbox may be one that is being made; the files of cfg.Mounts are the runtime's from the call on, whatever the outcome.
 func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg ContainerConfig) (ContainerStatus, error) {
-	ready := &prepared{sources: cfg.TakeFiles()}
+	ready := &prepared.Prepared{Sources: cfg.TakeFiles()}
 	s, err := r.all.sandbox(sandboxID)
 	leave := func() {}
 	if err == nil {
 		leave, err = s.making.Enter()
 	}
 	if err != nil {
-		ready.close()
+		ready.Close()
 		return ContainerStatus{}, fmt.Errorf("create container %q: %w", cfg.Name, err)
 	}
 	defer leave()
@@ -51,7 +52,7 @@ func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 type containerMaking struct {
 	c     *container
 	r     *Runtime
-	ready *prepared
+	ready *prepared.Prepared
 	back  undo.Stack
 }
 
@@ -71,10 +72,12 @@ func (m *containerMaking) run(ctx context.Context) (err error) {
 	return nil
 }
 
+func (m *containerMaking) opening() opening { return opening{m.c, m.ready} }
+
 func (m *containerMaking) record(context.Context) error {
 	c, dir := m.c, m.r.dirs.Container(m.c.id)
 	unrecord := func(context.Context) error {
-		m.ready.close()
+		m.ready.Close()
 		return c.unrecord()
 	}
 	if err := m.back.Push(fpContainerRecord, "remove "+dir, unrecord); err != nil {
@@ -87,11 +90,11 @@ func (m *containerMaking) record(context.Context) error {
 }
 
 func (m *containerMaking) cgroup(context.Context) error {
-	remove := func(ctx context.Context) error { return m.ready.removeCgroup(ctx, m.c) }
+	remove := func(ctx context.Context) error { return m.opening().removeCgroup(ctx) }
 	if err := m.back.Push(fpContainerCgroup, "remove the cgroup", remove); err != nil {
 		return err
 	}
-	m.ready.beginCgroup(m.c)
+	m.opening().beginCgroup()
 	return nil
 }
 
@@ -119,10 +122,10 @@ func (m *containerMaking) open(ctx context.Context) error {
 	if err := m.back.Push(fpContainerReady, "unmark ready", func(context.Context) error { return nil }); err != nil {
 		return err
 	}
-	if err := m.ready.open(ctx, m.c); err != nil {
+	if err := m.opening().run(ctx); err != nil {
 		return err
 	}
-	if _, err := m.ready.group.Wait(); err != nil {
+	if _, err := m.ready.Group.Wait(); err != nil {
 		return err
 	}
 	return m.c.update(func(rec *record.Container) { rec.Phase = record.Ready })

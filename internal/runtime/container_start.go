@@ -12,6 +12,7 @@ import (
 
 	"github.com/hull-pods/hull/internal/failpoint"
 	"github.com/hull-pods/hull/internal/keeper"
+	"github.com/hull-pods/hull/internal/runtime/prepared"
 	"github.com/hull-pods/hull/internal/runtime/record"
 	"github.com/hull-pods/hull/internal/runtime/stdio"
 	"github.com/hull-pods/hull/internal/runtime/stopwatch"
@@ -32,10 +33,9 @@ var (
 // StartContainer runs a created container's command, and returns after the execve. When that cannot be done, the
 // container has ended with reason StartError, exit code 128 and the cause as its message, and the error is returned too.
 //
-// leave, which may be nil, is asked once the process waits for nothing but the word to go on, with a context that ends when there
-// is nothing left to wait for. An error of its is the start's, and so is the end of ctx: the container is then as if no start
-// had been tried, but can only be removed.
-func (r *Runtime) StartContainer(ctx context.Context, id string, leave func(context.Context) error) error {
+// The end of ctx, and an error of the turn, is the start's error: the container is then as if no start had been tried, but can only be
+// removed.
+func (r *Runtime) StartContainer(ctx context.Context, id string, turn Turn) error {
 	c, err := r.all.container(id)
 	if err != nil {
 		return err
@@ -45,7 +45,16 @@ func (r *Runtime) StartContainer(ctx context.Context, id string, leave func(cont
 	if st := c.status().State; st != ContainerCreated || c.givenUp {
 		return fmt.Errorf("start %s: it is %s: %w", c, st, errdefs.ErrFailedPrecondition)
 	}
-	return (&containerStart{c: c, r: r, leave: leave}).run(ctx)
+	return (&containerStart{c: c, r: r, turn: turn}).run(ctx)
+}
+
+// Turn is a container's place among others that start. Either may be nil.
+type Turn struct {
+	// Await is called once the process waits for nothing but the word to go on, with a context that ends when there is nothing left
+	// to wait for.
+	Await func(context.Context) error
+	// Pass is called when the process has that word, if that is before StartContainer returns. It must not wait.
+	Pass func()
 }
 
 // containerStart is the one attempt to run a created container's command.
@@ -54,10 +63,10 @@ type containerStart struct {
 	r       *Runtime
 	back    undo.Stack
 	starter starter.Starter
-	ready   *prepared
+	ready   *prepared.Prepared
 	io      stdio.Set
 	kept    *keeper.Registration
-	leave   func(context.Context) error
+	turn    Turn
 }
 
 // run starts, and has the container's state say what came of it. Until it returns, others see a created container.
@@ -84,7 +93,7 @@ func (s *containerStart) run(ctx context.Context) error {
 		// Before the end of the process, which may wait already, is looked at: it takes the container for one that ran.
 		err = s.failed(fmt.Errorf("start %s: %w", c, err))
 	}
-	s.ready.close()
+	s.ready.Close()
 	c.mu.Lock()
 	c.starting = nil
 	c.mu.Unlock()
@@ -103,8 +112,8 @@ func (s *containerStart) prepare(ctx context.Context) (err error) {
 	if s.ready = s.c.takePrepared(); s.ready != nil {
 		return nil
 	}
-	s.ready = &prepared{}
-	return s.ready.open(ctx, s.c)
+	s.ready = &prepared.Prepared{}
+	return opening{s.c, s.ready}.run(ctx)
 }
 
 // failed records a start that came to nothing. All of it has been taken back, but for what is only ours.
@@ -135,12 +144,12 @@ func (s *containerStart) start(ctx context.Context) (err error) {
 
 // cgroup takes over the one that CreateContainer has made, or makes it again.
 func (s *containerStart) cgroup(context.Context) error {
-	remove := func(ctx context.Context) error { return s.ready.removeCgroup(ctx, s.c) }
+	remove := func(ctx context.Context) error { return opening{s.c, s.ready}.removeCgroup(ctx) }
 	if err := s.back.Push(fpStartCgroup, "remove the cgroup", remove); err != nil {
 		return err
 	}
-	if s.ready.group == nil {
-		s.ready.beginCgroup(s.c)
+	if s.ready.Group == nil {
+		opening{s.c, s.ready}.beginCgroup()
 	}
 	return nil
 }
@@ -151,7 +160,7 @@ func (s *containerStart) pipes(context.Context) error {
 		return err
 	}
 	var err error
-	s.io, err = stdio.Make(s.c.config())
+	s.io, err = s.ready.Stdio(s.c.config())
 	if s.io.Input != nil {
 		s.c.held.TakeStdin(s.io.Input)
 	}
@@ -176,13 +185,11 @@ func (s *containerStart) process(ctx context.Context) error {
 	if err := s.back.Push(fpStartProcess, "kill the process", undo); err != nil {
 		return err
 	}
-	p, err := s.starter.Start(ctx, starter.Request{
-		Key: c.id, Spec: s.ready.spec, Rootfs: s.ready.rootfs, Sources: s.ready.sources,
-		Stdin: s.io.Stdin, Stdout: s.io.Stdout, Stderr: s.io.Stderr, Cgroups: s.ready.group.Join, Bundle: s.r.dirs.Container(c.id),
-		Witness: s.io.Witness, Ready: s.running,
-		Born:    func(pid int) error { return s.born(ctx, pid) },
-		Console: func(master *os.File) error { return s.keepTerminal(ctx, master) },
-	})
+	request := s.ready.Request(c.id, s.r.dirs.Container(c.id), &s.io)
+	request.Ready, request.Gone = s.running, s.turn.Pass
+	request.Born = func(pid int) error { return s.born(ctx, pid) }
+	request.Console = func(master *os.File) error { return s.keepTerminal(ctx, master) }
+	p, err := s.starter.Start(ctx, request)
 	if err != nil {
 		return c.group().Starved(err)
 	}
@@ -204,8 +211,8 @@ func (s *containerStart) born(ctx context.Context, pid int) error {
 // running puts the start on record while the process prepares itself, once it may start. What is not on record as running has
 // not run: its process waits for this, and ends when hulld does. Whether what is on record has run, the witness says.
 func (s *containerStart) running(ctx context.Context, facts starter.Facts) error {
-	if s.leave != nil {
-		if err := s.leave(ctx); err != nil {
+	if s.turn.Await != nil {
+		if err := s.turn.Await(ctx); err != nil {
 			s.c.givenUp = ctx.Err() == nil
 			return err
 		}
@@ -214,7 +221,7 @@ func (s *containerStart) running(ctx context.Context, facts starter.Facts) error
 		return context.Cause(ctx)
 	}
 	// The process, or what makes it, has the namespaces: they are the sandbox's if that is still alive.
-	if err := s.c.in.lent(s.ready.spec); err != nil {
+	if err := s.c.in.lent(s.ready.Spec); err != nil {
 		return err
 	}
 	err := s.c.update(func(rec *record.Container) {

@@ -44,7 +44,7 @@ func TestEndOnAFullLogDisk(t *testing.T) {
 		cfg.Name, cfg.LogPath, cfg.Args = name, name+".log", []string{"/bin/sh", "-c", "echo I am " + name}
 		st, err := w.CreateContainer(t.Context(), s.ID, cfg)
 		must(t, err)
-		must(t, w.StartContainer(t.Context(), st.ID, nil))
+		must(t, w.StartContainer(t.Context(), st.ID, Turn{}))
 		c, err := w.all.container(st.ID)
 		must(t, err)
 		must(t, w.exits.Await(t.Context(), c.ended))

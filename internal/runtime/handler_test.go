@@ -60,7 +60,7 @@ func without(t *testing.T, state ContainerState) (*Runtime, *container) {
 
 func TestHandlerIsGone(t *testing.T) {
 	r, c := without(t, ContainerCreated)
-	if err := r.StartContainer(t.Context(), c.id, nil); !errors.Is(err, errdefs.ErrFailedPrecondition) {
+	if err := r.StartContainer(t.Context(), c.id, Turn{}); !errors.Is(err, errdefs.ErrFailedPrecondition) {
 		t.Errorf("start: %v", err)
 	}
 	if st := c.status(); st.State != ContainerExited || st.Reason != ReasonStartError {

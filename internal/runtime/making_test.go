@@ -39,7 +39,7 @@ func TestCreatedInTheMaking(t *testing.T) {
 		if len(list) != 1 {
 			t.Fatalf("containers %v", list)
 		}
-		must(t, w.StartContainer(t.Context(), list[0].ID, nil))
+		must(t, w.StartContainer(t.Context(), list[0].ID, Turn{}))
 		must(t, w.RemoveSandbox(t.Context(), st.ID))
 	}
 }

@@ -134,6 +134,7 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	request := s.infraRequest()
 	request.Born = func(pid int) error { return kept.Born(ctx, pid) }
 	request.Netns = m.netns
+	request.Sent = func() { m.meanwhile(s.id) }
 	var aside error // of what is done meanwhile: it says what it is about by itself
 	request.Cgroups = func() (files []*os.File, err error) {
 		files, aside = m.joinInfra()
@@ -150,19 +151,18 @@ func (m *sandboxMaking) infra(ctx context.Context) error {
 	return nil
 }
 
-// joinInfra makes the Pod's cgroup and opens its files. Now that it is there, and on v2 passes its controllers on, and the clone and
-// the network are under way, containers may be begun.
+// joinInfra makes the Pod's cgroup, which on v2 passes its controllers on, and opens its files. When the infra process has its
+// program, and the network is under way, containers may be begun.
 func (m *sandboxMaking) joinInfra() ([]*os.File, error) {
 	cfg := m.s.config()
 	group, err := m.r.cfg.Cgroups.Create(cfg.CgroupParent, spec.CgroupResources(cfg.Resources))
 	if err != nil {
 		return nil, err
 	}
-	files, err := group.JoinInfra()
-	if err == nil {
-		m.meanwhile(m.s.id)
+	if err := namefiles.Begin(m.r.dirs.Sandbox(m.s.id)); err != nil {
+		return nil, err
 	}
-	return files, err
+	return group.JoinInfra()
 }
 
 // killInfra ends the infra process if it ever started.

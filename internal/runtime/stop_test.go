@@ -13,7 +13,7 @@ import (
 func (w *world) begin(id string) (waits chan struct{}, ended chan error) {
 	waits, ended = make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- w.StartContainer(context.Background(), id, func(ctx context.Context) error {
+		ended <- w.StartContainer(context.Background(), id, Turn{Await: func(ctx context.Context) error {
 			close(waits)
 			select {
 			case <-ctx.Done():
@@ -21,7 +21,7 @@ func (w *world) begin(id string) (waits chan struct{}, ended chan error) {
 			case <-w.t.Context().Done():
 				return nil
 			}
-		})
+		}})
 	}()
 	return waits, ended
 }
@@ -47,7 +47,7 @@ func TestStopSandboxEndsStarts(t *testing.T) {
 		default:
 			t.Error("the sandbox is stopped while a container starts in it")
 		}
-		if err := w.StartContainer(t.Context(), later.ID, nil); !errors.Is(err, errdefs.ErrFailedPrecondition) {
+		if err := w.StartContainer(t.Context(), later.ID, Turn{}); !errors.Is(err, errdefs.ErrFailedPrecondition) {
 			t.Errorf("a start after the stop: %v", err)
 		}
 		if _, err := w.CreateContainer(t.Context(), s.ID, w.sleeper()); !errors.Is(err, errdefs.ErrFailedPrecondition) {
@@ -102,18 +102,18 @@ func TestGivenUp(t *testing.T) {
 	s := w.sandbox(nil)
 	c := w.container(s)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := w.StartContainer(ctx, c.ID, func(ctx context.Context) error {
+	err := w.StartContainer(ctx, c.ID, Turn{Await: func(ctx context.Context) error {
 		cancel()
 		<-ctx.Done()
 		return context.Cause(ctx)
-	})
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the start: %v", err)
 	}
 	if st, err := w.Container(c.ID); err != nil || st.State != ContainerCreated {
 		t.Errorf("the container is %+v, %v", st, err)
 	}
-	if err := w.StartContainer(t.Context(), c.ID, nil); !errors.Is(err, errdefs.ErrFailedPrecondition) {
+	if err := w.StartContainer(t.Context(), c.ID, Turn{}); !errors.Is(err, errdefs.ErrFailedPrecondition) {
 		t.Errorf("a second start: %v", err)
 	}
 	must(t, w.RemoveContainer(t.Context(), c.ID))

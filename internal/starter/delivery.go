@@ -22,7 +22,8 @@ import (
 //
 //	hulld                                    hull-init
 //	  │ clone ──────────────────────────────────▶│ waits for its program
-//	  │ prepare mounts, compile                  │
+//	  │ prepare mounts, compile                  │ until here a start may be prepared: see [Prepared]
+//	  │ open the namespaces to join              │
 //	  │ Born(pid): the keeper records it         │
 //	  │ program, descriptors ───────────────────▶│ makes the calls
 //	  │◀─────────────── terminal's master ───────│ with a terminal
@@ -49,8 +50,10 @@ type delivery struct {
 	joined  []*os.File          // the cgroups' files
 	cloning chan cloneResult
 	console *os.File
+	sent    func()
 	born    func(int) error
 	ready   func(context.Context) error
+	gone    func()
 	kept    func(*os.File) error
 	hooks   *hookRun
 	running bool
@@ -158,6 +161,9 @@ func (d *delivery) run(ctx context.Context, b *compile.Birth, p *oci.Process) (*
 	defer stop()
 	err = d.send(c, b, p, image, fds)
 	d.n.encoders.Put(encoder) // the message is not needed any more
+	if err == nil && d.sent != nil {
+		d.sent()
+	}
 	var proc *Process
 	if err == nil {
 		proc, err = d.converse(ctx, c, b, p)
@@ -215,6 +221,9 @@ func (d *delivery) converse(ctx context.Context, c *cloned, b *compile.Birth, p 
 		}
 		if err != nil {
 			return nil, d.failure(b, p, lastWord(c.conn, err))
+		}
+		if d.gone != nil {
+			d.gone()
 		}
 	}
 	for {

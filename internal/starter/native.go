@@ -190,45 +190,23 @@ func (n *Native) spawner(t template) (*spawner, error) {
 
 // Start makes a container's first process.
 func (n *Native) Start(ctx context.Context, r Request) (_ *Process, err error) {
-	d := n.delivery("") // the caller knows the container by a better name
+	made, err := take(n, r)
+	if err != nil {
+		return nil, err
+	}
+	d, facts := made.d, made.facts
 	defer d.end(&err)
-	if err := compile.Check(r.Spec); err != nil {
+	if err := d.namespaces(r.Spec); err != nil {
 		return nil, err
 	}
-	ns, err := compile.NamespacesOf(r.Spec)
-	if err != nil {
-		return nil, err
-	}
-	t := bare
-	switch {
-	case compile.WantsHost(r.Spec):
-		t = hostTree
-	case ns.User():
-		t = visible
-	}
-	o := order{name: "hull-init", flags: ns.First()}
-	if ns.Fresh&unix.CLONE_NEWUSER != 0 {
-		o.uidMappings, o.gidMappings = r.Spec.Linux.UIDMappings, r.Spec.Linux.GIDMappings
-	}
-	d.clone(t, o)
-	facts, err := n.prepare(d, r, ns)
-	if err != nil {
-		return nil, err
-	}
-	facts.Wait = r.Ready != nil
-	b, err := compile.Container(r.Spec, facts, len(d.joined))
-	if err != nil {
-		return nil, err
-	}
-	facts.Filter, facts.Passage = nil, nil
-	d.born, d.kept, d.hooks = r.Born, r.Console, newHookRun(n, r)
+	d.born, d.kept, d.gone, d.hooks = r.Born, r.Console, r.Gone, newHookRun(n, r)
 	if r.Ready != nil {
 		d.ready = func(ctx context.Context) error { return r.Ready(ctx, facts) }
 	}
 	if err := recordPoststop(r); err != nil {
 		return nil, err
 	}
-	p, err := d.run(ctx, b, r.Spec.Process)
+	p, err := d.run(ctx, made.birth, r.Spec.Process)
 	if err != nil {
 		if r.Spec.Hooks != nil {
 			err = errors.Join(err, forgetPoststop(r.Bundle))
@@ -279,7 +257,7 @@ func (n *Native) Infra(ctx context.Context, r InfraRequest) (_ *Process, err err
 	if err != nil {
 		return nil, err
 	}
-	d.born = r.Born
+	d.born, d.sent = r.Born, r.Sent
 	return d.run(ctx, b, &oci.Process{OOMScoreAdj: &r.OOMScoreAdj})
 }
 

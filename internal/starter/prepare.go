@@ -18,8 +18,8 @@ import (
 	"github.com/hull-pods/hull/internal/starter/compile"
 )
 
-// prepare opens and makes what a container's program needs: namespaces to join, detached mounts, mount points in the
-// root, which no process has yet.
+// prepare opens and makes what a container's program needs but for the namespaces that it joins: detached mounts, mount points in
+// the root, which no process has yet.
 func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile.Facts, error) {
 	f := compile.Facts{LastCap: n.lastCap, OldProc: n.oldProc, Unified: len(n.cgroups) == 0, Files: map[string]bool{}, Targets: map[string]string{}}
 	d.add(compile.FDRootfs, r.Rootfs)
@@ -40,9 +40,6 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 		}
 	}
 	if err = n.filters.into(&f, r.Spec.Linux.Seccomp); err != nil {
-		return f, err
-	}
-	if err := d.namespaces(r.Spec); err != nil {
 		return f, err
 	}
 	owner := rootOf(r.Spec)

@@ -53,6 +53,9 @@ type Request struct {
 	Cgroups               Cgroups
 	Bundle                string // a directory of the caller's for an OCI program, and for hooks: kept until Delete
 
+	// Prepared, if given, is what Prepare has made of this request. The start uses it up, also when it fails.
+	Prepared *Prepared
+
 	// Witness is the writing end of a pipe, or nil. A byte is written to it when nothing is left to do but the execve, and
 	// it is closed by that, or by the process' end: whoever recovers a start that was cut off can wait for what becomes of
 	// it, and tell a process that ran its command from one that never did. An OCI program leaves it alone.
@@ -65,6 +68,10 @@ type Request struct {
 	// the place to record that it may have run. A process whose maker dies before that ends without having run anything.
 	// The facts are those of Process. It may wait for what it likes; the context ends when the process does, too.
 	Ready func(context.Context, Facts) error
+
+	// Gone, if given, is called once the process has the word to run its command, and by a start that fails before not at all. With
+	// hooks there is no such moment before the start's end.
+	Gone func()
 
 	// Born is told the PID after the clone, before the process does anything of what was asked for: the place to record
 	// it. Its error ends the start.
@@ -104,7 +111,11 @@ type InfraRequest struct {
 
 	Cgroups     Cgroups
 	OOMScoreAdj int
-	Born        func(pid int) error
+
+	// Sent, if given, is called when the process, whose cgroups are there by then, has its program: what is cloned from then on is
+	// younger. It must not wait.
+	Sent func()
+	Born func(pid int) error
 }
 
 // Facts is what a compilation takes from the host.

@@ -41,7 +41,19 @@ func Hostname(cfg *record.SandboxConfig) string {
 	return host
 }
 
-// Write writes them into dir, for a sandbox whose addresses are known.
+// Begin makes them, empty, so that they can be mounted before there is anything to write.
+func Begin(dir string) error {
+	for _, f := range files {
+		file, err := os.OpenFile(filepath.Join(dir, f.name), os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fmt.Errorf("make the Pod's %s: %w", f.name, err)
+		}
+		_ = file.Close()
+	}
+	return nil
+}
+
+// Write writes them into dir, in place, for a sandbox whose addresses are known.
 func Write(dir string, st *record.SandboxStatus) ([]network.Warning, error) {
 	cfg := &st.Config
 	dns := cfg.DNS

@@ -3,6 +3,7 @@ package spec
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/hull-pods/hull/internal/image"
 	"github.com/hull-pods/hull/internal/oci"
@@ -80,6 +81,15 @@ func (h *Host) Make(c Container) (*oci.Spec, error) {
 		out.HostDevices = devices
 	}
 	return oci.New(out)
+}
+
+// Join gives the namespaces that a spec joins the paths that they have by now.
+func Join(spec *oci.Spec, namespace func(name string) string) {
+	for i := range spec.Linux.Namespaces {
+		if ns := &spec.Linux.Namespaces[i]; ns.Path != "" {
+			ns.Path = namespace(filepath.Base(ns.Path))
+		}
+	}
 }
 
 func (h *Host) seccompOf(s record.Seccomp) (oci.Seccomp, error) {
