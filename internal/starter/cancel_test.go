@@ -70,6 +70,14 @@ func TestFailuresLeaveNothing(t *testing.T) {
 			}
 			return err
 		},
+		"prepared, and started without a word": func() error {
+			r := starter.Request{Key: "c", Spec: spec(t, oci.Config{Args: []string{"true"}}), Rootfs: root}
+			made, err := n.Prepare(r)
+			must(t, err)
+			r.Prepared = made
+			_, err = n.Start(t.Context(), r)
+			return err
+		},
 		"infra name": func() error {
 			_, err := n.Infra(t.Context(), starter.InfraRequest{Name: strings.Repeat("x", 200)})
 			return err

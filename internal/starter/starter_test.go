@@ -1,6 +1,7 @@
 package starter_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"testing"
@@ -37,4 +38,21 @@ func TestTrue(t *testing.T) {
 
 func TestContract(t *testing.T) {
 	startertest.Contract(t, startertest.Implementation{Starter: newNative(t)})
+}
+
+// ahead prepares each start.
+type ahead struct{ *starter.Native }
+
+func (a ahead) Start(ctx context.Context, r starter.Request) (_ *starter.Process, err error) {
+	if r.Prepared, err = a.Prepare(r); err != nil {
+		return nil, err
+	}
+	if r.Ready == nil {
+		r.Ready = func(context.Context, starter.Facts) error { return nil }
+	}
+	return a.Native.Start(ctx, r)
+}
+
+func TestContractPrepared(t *testing.T) {
+	startertest.Contract(t, startertest.Implementation{Starter: ahead{newNative(t)}})
 }

@@ -29,6 +29,24 @@ func host(t *testing.T) *Host {
 	return h
 }
 
+// TestJoin: only what a spec joins has another path when its sandbox is there.
+func TestJoin(t *testing.T) {
+	s, err := host(t).Make(of(record.ContainerConfig{Args: []string{"x"}}, record.SandboxConfig{}, image.ImageConfig{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	Join(s, func(name string) string { return "/now/" + name })
+	paths := map[string]string{}
+	for _, n := range s.Linux.Namespaces {
+		paths[string(n.Type)] = n.Path
+	}
+	for kind, want := range map[string]string{"ipc": "/now/ipc", "network": "/now/net", "uts": "/now/uts", "mount": "", "pid": ""} {
+		if paths[kind] != want {
+			t.Errorf("%s: %q, want %q", kind, paths[kind], want)
+		}
+	}
+}
+
 // TestNamespaces: which of them a container joins, has for its own (new), and shares with the host (not there).
 func TestNamespaces(t *testing.T) {
 	for name, c := range map[string]struct {
