@@ -263,7 +263,7 @@ func (d *daemon) openRuntime(ctx context.Context) (err error) {
 	}
 	d.pods = pod.New(pod.Config{
 		Store: d.objects, Sandboxes: d.runtime, Containers: d.runtime, Images: d.images, Volumes: d.volumes,
-		NodeName: d.cfg.nodeName, HostIPs: d.hostIPs, Log: d.log,
+		NodeName: d.cfg.nodeName, HostIPs: d.hostIPs, Blocked: func() ([]string, error) { return network.Blocked(d.network) }, Log: d.log,
 		Options: spec.Options{
 			LogRoot: d.cfg.logs, SeccompRoot: filepath.Join(d.cfg.root, "seccomp"), ClusterDomain: "cluster.local",
 			PodMaxPIDs: d.cfg.podMaxPIDs, MemoryCapacity: memoryCapacity(), CgroupV2: d.cgroups.Unified(), CountsSwap: d.cgroups.CountsSwap(),

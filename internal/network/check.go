@@ -39,6 +39,9 @@ func (n *Network) Check(ctx context.Context) ([]string, error) {
 	return problems, nil
 }
 
+// Blocked says which tables of others drop what Pods send or are sent, as Check does.
+func Blocked(n *Network) ([]string, error) { return checker{n}.checkFirewalls() }
+
 func (n checker) checkForwarding() ([]string, error) {
 	names := []string{"ipv4/ip_forward"}
 	if n.ipv6 {

@@ -290,6 +290,7 @@ func (j *job) runSandbox(ctx context.Context) (*runtime.SandboxStatus, map[strin
 		}
 		j.event(v1.EventTypeWarning, warning.Reason, warning.Message)
 	}
+	j.p.outlook.watch(j.pod)
 	return &s, containers, nil
 }
 

@@ -32,6 +32,8 @@ const (
 	eventFailedRemove = "FailedRemovePod"
 
 	eventLogStalled = "LogStalled" // Hull's own: a kubelet's containers lose what their log does not take
+
+	eventNetworkBlocked = "NetworkBlocked" // Hull's own: a kubelet knows nothing of its Pods' network
 )
 
 // teller writes events in the order in which they come, in a goroutine of its own: what happens to a Pod does not wait for

@@ -30,6 +30,7 @@ type bench struct {
 	logs    string
 	stop    func() // of the workers, and waits for them
 	pods    *Pods
+	blocked func() ([]string, error)
 }
 
 // inBubble runs a test with everything in a bubble.
@@ -45,6 +46,7 @@ func inBubble(t *testing.T, test func(b *bench)) {
 		img := image.Image{ID: "sha256:1", Names: []string{"docker.io/library/img:latest"}, Digests: []string{"docker.io/library/img@sha256:2"}, Size: 42}
 		b := &bench{t: t, store: s, rt: rt, logs: filepath.Join(dir, "logs"),
 			images:  &fakeImages{rt: rt, present: map[string]image.Image{"img": img}, remote: map[string]image.Image{}},
+			blocked: func() ([]string, error) { return nil, nil },
 			volumes: &fakeVolumes{rt: rt, dir: dir, have: map[types.UID]bool{}}}
 		b.start()
 		test(b)
@@ -60,7 +62,7 @@ func (b *bench) start() {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	p := New(Config{
 		Store: b.store, Sandboxes: b.rt, Containers: b.rt, Images: b.images, Volumes: b.volumes, NodeName: "node",
-		HostIPs: func() []string { return []string{"192.0.2.1"} }, Log: slog.New(slog.DiscardHandler),
+		HostIPs: func() []string { return []string{"192.0.2.1"} }, Blocked: func() ([]string, error) { return b.blocked() }, Log: slog.New(slog.DiscardHandler),
 		Options: spec.Options{LogRoot: b.logs, ClusterDomain: "cluster.local"},
 	})
 	b.pods = p

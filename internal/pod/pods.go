@@ -93,8 +93,10 @@ type Config struct {
 
 	NodeName string          // in events
 	HostIPs  func() []string // the host's own addresses, the preferred family first
-	Options  spec.Options
-	Log      *slog.Logger
+	// Blocked says what on this host, none of it Hull's, drops Pods' traffic, and the way out. nil is never asked.
+	Blocked func() ([]string, error)
+	Options spec.Options
+	Log     *slog.Logger
 }
 
 // Pods runs every Pod of the store.
@@ -105,6 +107,7 @@ type Pods struct {
 	// draining is not 0 once [Pods.Drain] has begun: the longest that a container then has for its end.
 	draining atomic.Int64
 	slots    slots // held while the kernel makes a sandbox or a container
+	outlook  outlook
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -119,11 +122,13 @@ type Pods struct {
 
 // New makes Pods; [Pods.Run] brings them to life.
 func New(cfg Config) *Pods {
-	return &Pods{
+	p := &Pods{
 		cfg: cfg, events: newTeller(cfg.Store.Recorder("hulld", cfg.NodeName)),
 		slots:   slots{free: makersPerCPU * goruntime.GOMAXPROCS(0)},
 		workers: map[types.UID]*worker{}, owners: map[string]types.UID{},
 	}
+	p.outlook.p = p
+	return p
 }
 
 // Run takes over what the runtime has, then follows the store until ctx ends. Pods go on when it returns.
@@ -134,6 +139,7 @@ func (p *Pods) Run(ctx context.Context) error {
 	defer func() {
 		cancel()
 		p.rest()
+		p.outlook.close()
 		p.events.close()
 		<-telling
 	}()
