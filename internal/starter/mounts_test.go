@@ -1,6 +1,7 @@
 package starter_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,72 @@ func TestPropagation(t *testing.T) {
 				t.Errorf("the host sees the container's mount: %v", got)
 			}
 		})
+	}
+}
+
+// TestPropagationBelow: an option for a mount alone leaves no mount below it a peer of the host's.
+func TestPropagationBelow(t *testing.T) {
+	n := newNative(t)
+	for option, in := range map[string]bool{"private": false, "unbindable": false, "slave": true} {
+		t.Run(option, func(t *testing.T) {
+			dir := t.TempDir()
+			must(t, os.Mkdir(filepath.Join(dir, "below"), 0o755))
+			below := filepath.Join(dir, "below")
+			must(t, unix.Mount("tmpfs", below, "tmpfs", 0, ""))
+			t.Cleanup(func() { _ = unix.Unmount(below, unix.MNT_DETACH) })
+			must(t, unix.Mount("", below, "", unix.MS_SHARED, ""))
+			for _, d := range []string{"in", "out"} {
+				must(t, os.Mkdir(filepath.Join(below, d), 0o755))
+			}
+			s := spec(t, oci.Config{Privileged: true, Args: []string{"sleep", "1000"}})
+			s.Mounts = append(s.Mounts, oci.SpecMount{Destination: "/v", Source: dir, Options: []string{"rbind", option}})
+			p := running(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+			must(t, unix.Mount("tmpfs", filepath.Join(below, "in"), "tmpfs", 0, ""))
+			must(t, os.WriteFile(filepath.Join(below, "in/f"), nil, 0o644))
+			o, err := execIn(t, n, p, s, oci.Exec{Args: []string{"sh", "-c", "mount -t tmpfs x /v/below/out && touch /v/below/out/f; test -f /v/below/in/f"}}, nil)
+			must(t, err)
+			if got := o.Status == 0; got != in {
+				t.Errorf("the container sees the host's mount: %v", got)
+			}
+			if _, err = os.Stat(filepath.Join(below, "out/f")); err == nil {
+				t.Error("the host sees the container's mount")
+			}
+		})
+	}
+}
+
+// TestFileSystemOfTheHost: the paths in a file system's options are the host's, whatever the container has there.
+func TestFileSystemOfTheHost(t *testing.T) {
+	n := newNative(t)
+	a, b := t.TempDir(), t.TempDir()
+	must(t, os.WriteFile(filepath.Join(a, "of-a"), []byte("a\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(b, "of-b"), []byte("b\n"), 0o644))
+	s := spec(t, oci.Config{Args: []string{"sh", "-c", "cat /o/of-a /o/of-b; touch /o/x 2>/dev/null || echo refused; mount | grep ' /o ' | grep -c 'overlay (ro,nosuid'"}})
+	s.Mounts = append(s.Mounts, oci.SpecMount{Destination: "/o", Type: "overlay", Source: "over", Options: []string{"lowerdir=" + a + ":" + b, "ro", "nosuid"}})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+	must(t, err)
+	expect(t, o, "a\nb\nrefused\n1\n")
+}
+
+// TestOptionsOfAFileSystemOnABind: mount(2) passes over them, and so do specs that come from it.
+func TestOptionsOfAFileSystemOnABind(t *testing.T) {
+	n := newNative(t)
+	s := spec(t, oci.Config{Args: []string{"sh", "-c", "mount | grep -c ' /v .*noexec'"}})
+	s.Mounts = append(s.Mounts, oci.SpecMount{
+		Destination: "/v", Source: t.TempDir(), Options: []string{"bind", "sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "iversion", "noexec"},
+	}, oci.SpecMount{Destination: "/t", Type: "tmpfs", Source: "t", Options: []string{"iversion", "sync"}})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+	must(t, err)
+	expect(t, o, "1\n")
+}
+
+// TestMountWithoutAPlace names the mount that has none.
+func TestMountWithoutAPlace(t *testing.T) {
+	n := newNative(t)
+	s := spec(t, oci.Config{Args: []string{"true"}, Mounts: []oci.Mount{{Source: t.TempDir(), Destination: "/etc/passwd/x"}}})
+	_, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+	if !errors.Is(err, unix.ENOTDIR) || !strings.Contains(err.Error(), "mount on /etc/passwd/x: ") {
+		t.Errorf("got %v", err)
 	}
 }
 

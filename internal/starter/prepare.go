@@ -50,7 +50,7 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 		}
 		at, err := owner.target(r.Rootfs, m.Destination, !f.Files[m.Destination], covered)
 		if err != nil {
-			return f, err
+			return f, fmt.Errorf("mount on %s: %w", m.Destination, err)
 		}
 		if at != compile.Inside(m.Destination) {
 			f.Targets[m.Destination] = at
@@ -61,25 +61,6 @@ func (n *Native) prepare(d *delivery, r Request, ns compile.Namespaces) (compile
 		return f, err
 	}
 	return f, d.join(r.Cgroups)
-}
-
-// mount opens what the program cannot: the source of a bind mount, the cgroups that are shown.
-func (n *Native) mount(d *delivery, r Request, m oci.SpecMount, f *compile.Facts) error {
-	o, err := compile.ParseOptions(m)
-	if err != nil {
-		return err
-	}
-	if o.Bind {
-		f.Files[m.Destination], err = d.bind(withMappings(m, r.Spec), o, r.Sources[m.Destination])
-		return err
-	}
-	if m.Type == "cgroup" {
-		if err = d.join(r.Cgroups); err != nil {
-			return err
-		}
-		f.Cgroups, err = n.ownCgroups(d)
-	}
-	return err
 }
 
 // rest prepares what comes after the mounts: device nodes for user namespaces, masks, the working directory.
@@ -185,70 +166,6 @@ func (d *delivery) namespaces(spec *oci.Spec) error {
 		}
 	}
 	return nil
-}
-
-// bind makes the detached mount of a source. It tells whether the source is something else than a directory.
-func (d *delivery) bind(m oci.SpecMount, o compile.Options, source *os.File) (file bool, err error) {
-	if source == nil {
-		if source, err = linux.OpenSource(m.Source); err != nil {
-			return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
-		}
-		defer func() { _ = source.Close() }()
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(source.Fd()), &st); err != nil {
-		return false, fmt.Errorf("mount on %s: look at %s: %w", m.Destination, m.Source, err)
-	}
-	file = st.Mode&unix.S_IFMT != unix.S_IFDIR
-	// Nothing is mounted below a file. Asked for what is, the kernel goes once more through all that is mounted on the file system
-	// that it is in: for a name file, one mount for each Pod.
-	tree, err := linux.CloneTree(source, o.Recursive && !file)
-	if err != nil {
-		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
-	}
-	d.keep(compile.FDMount(m.Destination), tree)
-	if o.IDMap {
-		if err := d.idmap(m, o, tree); err != nil {
-			return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
-		}
-	}
-	if err := setBind(tree, o); err != nil {
-		return false, fmt.Errorf("mount on %s: %w", m.Destination, err)
-	}
-	return file, nil
-}
-
-// withMappings completes an idmapped mount with the container's own mappings.
-func withMappings(m oci.SpecMount, spec *oci.Spec) oci.SpecMount {
-	if len(m.UIDMappings)+len(m.GIDMappings) == 0 {
-		m.UIDMappings, m.GIDMappings = spec.Linux.UIDMappings, spec.Linux.GIDMappings
-	}
-	return m
-}
-
-// idmap makes the owners in a mount those of a user namespace with the mount's mappings.
-func (d *delivery) idmap(m oci.SpecMount, o compile.Options, tree *os.File) error {
-	userns, err := d.n.userNamespace(m.UIDMappings, m.GIDMappings)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = userns.Close() }()
-	return linux.SetMount(tree, o.IDMapBelow, linux.Attributes{IDMap: userns})
-}
-
-// setBind gives a bind mount its flags and propagation. A mount is the container's alone unless it asks for more.
-func setBind(tree *os.File, o compile.Options) error {
-	below := o.Below
-	below.Propagation = o.PropagationBelow
-	if o.Propagation|o.PropagationBelow == 0 {
-		below.Propagation = unix.MS_PRIVATE
-	}
-	own := o.Own
-	own.Propagation = o.Propagation
-	if err := linux.SetMount(tree, true, below); err != nil {
-		return err
-	}
-	return linux.SetMount(tree, false, own)
 }
 
 // devices makes detached mounts of the host's device nodes, for a container that may make none.

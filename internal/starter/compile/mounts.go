@@ -86,6 +86,8 @@ func (t *tree) mount(m oci.SpecMount, o Options) (fd birth.Arg, fresh bool, err 
 		fd, fresh = t.filesystem(m, o), true
 	case m.Type == "proc", m.Type == "sysfs", m.Type == "devpts", m.Type == "tmpfs", m.Type == "mqueue":
 		fd, fresh = t.filesystem(m, o), true
+	case Outside(m, o):
+		fd = t.p.FD(FDMount(m.Destination))
 	default:
 		fd = t.filesystem(m, o)
 	}

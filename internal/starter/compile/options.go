@@ -51,6 +51,9 @@ var propagations = map[string]uint64{
 // accepted options that say what is so anyway, or are mount(8)'s own.
 var noOptions = []string{"defaults", "remount"}
 
+// superblock options are of a whole file system: a bind mount has them as they are, and mount(2) does not look at them there.
+var superblock = []string{"async", "sync", "dirsync", "lazytime", "nolazytime", "mand"}
+
 // ParseOptions reads the options of one mount.
 func ParseOptions(m oci.SpecMount) (Options, error) {
 	o := Options{Bind: m.Type == "bind"}
@@ -74,6 +77,9 @@ func ParseOptions(m oci.SpecMount) (Options, error) {
 	}
 	if len(m.UIDMappings)+len(m.GIDMappings) > 0 {
 		o.IDMap = true
+	}
+	if o.Bind {
+		o.params = slices.DeleteFunc(o.params, func(p linux.Param) bool { return p.Value == nil && slices.Contains(superblock, p.Key) })
 	}
 	if o.Bind && len(o.params) > 0 {
 		return o, fmt.Errorf("mount on %s: option %q is none of a bind mount: %w", m.Destination, o.params[0].Key, errdefs.ErrInvalidArgument)
@@ -120,7 +126,7 @@ func (o *Options) attribute(opt string) bool {
 // param is an option of the file system: name or name=value.
 func (o *Options) param(opt string) {
 	switch opt {
-	case "silent", "loud", "nomand", "noiversion": // what mount(8) knows, and is so anyway for a file system made by fsopen(2)
+	case "silent", "loud", "nomand", "iversion", "noiversion": // what mount(8) knows, and a file system made by fsopen(2) decides itself
 		return
 	}
 	if key, value, ok := strings.Cut(opt, "="); ok {
@@ -132,3 +138,19 @@ func (o *Options) param(opt string) {
 
 // attrs are the flags for fsmount of a new file system, which starts with none set.
 func (o *Options) attrs() int { return int(o.Own.Set | o.Below.Set) }
+
+// namespaced are the file systems that are what the namespaces of their maker make them, and so are made by the container's process.
+var namespaced = []string{"proc", "sysfs", "devpts", "tmpfs", "mqueue", "cgroup", "cgroup2"}
+
+// Outside tells whether a file system is made outside of the container, where the paths in its options lead to what the spec's author
+// means: an overlay's layers, an ext4's device.
+func Outside(m oci.SpecMount, o Options) bool { return !o.Bind && !slices.Contains(namespaced, m.Type) }
+
+// ForOutside are a file system's flags and options for one that is made outside.
+func (o *Options) ForOutside() (attrs int, params []linux.Param) {
+	params = o.params
+	if o.attrs()&unix.MOUNT_ATTR_RDONLY != 0 {
+		params = append(slices.Clone(params), linux.Flag("ro")) // its device may be
+	}
+	return o.attrs(), params
+}
