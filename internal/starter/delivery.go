@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
@@ -134,6 +133,9 @@ func (d *delivery) clone(t template, o order) {
 
 // run sends the program and waits for what becomes of it.
 func (d *delivery) run(ctx context.Context, b *compile.Birth, p *oci.Process) (*Process, error) {
+	if names := compile.Unraised(p); len(names) > 0 {
+		d.n.cfg.Log.Warn("ambient capabilities that are not permitted and inheritable too are not raised", "capabilities", names)
+	}
 	encoder := d.n.encoders.Get().(*birth.Encoder)
 	image, err := encoder.Encode(b.Program, linux.Native)
 	if err != nil {
@@ -351,22 +353,6 @@ func (d *delivery) finish(c *cloned, proc *Process) (*Process, error) {
 	proc.PIDFD = os.NewFile(uintptr(fd), "pidfd")
 	proc.Console, d.console = d.console, nil
 	return proc, nil
-}
-
-// outside sets what a process may not set itself once it is in a user namespace. Where we may not either, the process does
-// with what we have.
-func (d *delivery) outside(pid int, p *oci.Process) {
-	if p.OOMScoreAdj == nil {
-		return
-	}
-	f, err := linux.OpenBeneath(d.n.proc, strconv.Itoa(pid)+"/oom_score_adj", unix.O_WRONLY)
-	if err == nil {
-		_, err = f.WriteString(strconv.Itoa(*p.OOMScoreAdj))
-		_ = f.Close()
-	}
-	if err != nil {
-		d.n.cfg.Log.Debug("oom_score_adj stays as it is", "wanted", *p.OOMScoreAdj, "error", err)
-	}
 }
 
 // failure gives an error of the conversation its words.

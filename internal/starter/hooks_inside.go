@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,15 +24,18 @@ func (h *hookRun) inside(ctx context.Context, what string, hooks []oci.Hook, sta
 	if len(hooks) == 0 {
 		return nil
 	}
-	input, err := json.Marshal(state)
-	if err != nil {
-		return fmt.Errorf("%s hooks: %w", what, err)
-	}
 	target, err := linux.PidfdOpen(state.Pid)
 	if err != nil {
 		return fmt.Errorf("%s hooks: %w", what, err)
 	}
 	defer func() { _ = target.Close() }()
+	if state.Pid, err = h.n.innerPID(state.Pid); err != nil {
+		return fmt.Errorf("%s hooks: %w", what, err)
+	}
+	input, err := json.Marshal(state)
+	if err != nil {
+		return fmt.Errorf("%s hooks: %w", what, err)
+	}
 	for i, hook := range hooks {
 		output, err := h.one(ctx, hook, target, input)
 		if err != nil {
@@ -38,6 +43,21 @@ func (h *hookRun) inside(ctx context.Context, what string, hooks []oci.Hook, sta
 		}
 	}
 	return nil
+}
+
+// innerPID is a process' PID as its own PID namespace has it.
+func (n *Native) innerPID(pid int) (int, error) {
+	data, err := n.readProc(strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if pids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			all := strings.Fields(pids)
+			return strconv.Atoi(all[len(all)-1])
+		}
+	}
+	return pid, nil
 }
 
 func (h *hookRun) one(ctx context.Context, hook oci.Hook, target *os.File, input []byte) (output []byte, err error) {

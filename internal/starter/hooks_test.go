@@ -40,8 +40,12 @@ func TestHooks(t *testing.T) {
 	if !strings.Contains(o.Out, `"id":"c1","status":"created"`) || !strings.HasSuffix(o.Out, "/bin/hook inside\nhooked\n") {
 		t.Errorf("startContainer hook: %q", o.Out)
 	}
+	// Who runs in the container's namespaces is told the PID that the process has there.
 	log, err := os.ReadFile(filepath.Join(dir, "log"))
 	must(t, err)
+	if !strings.Contains(o.Out, `"pid":1,`) || strings.Count(string(log), `"pid":1,`) != 1 {
+		t.Errorf("PIDs of startContainer %q, of the others:\n%s", o.Out, log)
+	}
 	at := 0
 	for _, want := range []string{
 		"== createRuntime arg createRuntime\n", `"status":"creating"`, "== createContainer arg createContainer\n", "mounted",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -266,7 +267,7 @@ func (s *spawner) cloneHere(o order) (int, error) {
 	}
 	if len(o.uidMappings) > 0 {
 		// Before its execve the child's IDs are not mapped, and the execve of a user that is not root drops every capability.
-		attr.Sys.Credential = &syscall.Credential{}
+		attr.Sys.Credential = &syscall.Credential{Uid: mappedID(o.uidMappings), Gid: mappedID(o.gidMappings)}
 	}
 	pid, err := syscall.ForkExec("self/fd/"+strconv.Itoa(int(s.init.Fd())), []string{o.name}, attr)
 	if err != nil {
@@ -281,6 +282,15 @@ func (s *spawner) cloneHere(o order) (int, error) {
 		return 0, fmt.Errorf("hand over its descriptors: %w", err)
 	}
 	return pid, nil
+}
+
+// mappedID is an ID that a user namespace has: root's, or where that is not mapped, as in one that is for a mount's owners alone,
+// another.
+func mappedID(mappings []oci.LinuxIDMapping) uint32 {
+	if len(mappings) == 0 || slices.ContainsFunc(mappings, func(m oci.LinuxIDMapping) bool { return m.ContainerID == 0 && m.Size > 0 }) {
+		return 0
+	}
+	return mappings[0].ContainerID
 }
 
 func sysMappings(mappings []oci.LinuxIDMapping) []syscall.SysProcIDMap {

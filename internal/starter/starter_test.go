@@ -56,3 +56,19 @@ func (a ahead) Start(ctx context.Context, r starter.Request) (_ *starter.Process
 func TestContractPrepared(t *testing.T) {
 	startertest.Contract(t, startertest.Implementation{Starter: ahead{newNative(t)}})
 }
+
+// TestAmbientCapabilities: those that are permitted and inheritable too are raised, and no other keeps a container from starting.
+func TestAmbientCapabilities(t *testing.T) {
+	n := newNative(t)
+	s := spec(t, oci.Config{UID: 1000, Args: []string{"sh", "-c", "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status"}})
+	s.Process.Capabilities = &oci.LinuxCapabilities{
+		Bounding: []string{"CAP_KILL", "CAP_NET_RAW", "CAP_CHOWN"}, Permitted: []string{"CAP_NET_RAW", "CAP_KILL"}, Effective: []string{"CAP_KILL"},
+		Inheritable: []string{"CAP_NET_RAW"}, Ambient: []string{"CAP_NET_RAW", "CAP_KILL"},
+	}
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const raw, all = "0000000000002000", "0000000000002021"
+	expect(t, o, "CapInh:\t"+raw+"\nCapPrm:\t"+raw+"\nCapEff:\t"+raw+"\nCapBnd:\t"+all+"\nCapAmb:\t"+raw+"\n")
+}

@@ -70,6 +70,31 @@ func TestUserNamespace(t *testing.T) {
 	}
 }
 
+// TestMappingsOfAMount has mappings that are a mount's own, with and without one for root.
+func TestMappingsOfAMount(t *testing.T) {
+	n := newNative(t)
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "f"), nil, 0o644))
+	must(t, os.Chown(filepath.Join(dir, "f"), 5, 6))
+	map1 := func(from, to uint32) []oci.LinuxIDMapping {
+		return []oci.LinuxIDMapping{{ContainerID: from, HostID: to, Size: 10}}
+	}
+	for name, m := range map[string]oci.SpecMount{
+		"/root":    {UIDMappings: map1(0, 70), GIDMappings: map1(0, 80)},
+		"/no-root": {UIDMappings: map1(5, 75), GIDMappings: map1(6, 86)},
+	} {
+		s := spec(t, oci.Config{Args: []string{"stat", "-c", "%u %g", name + "/f"}})
+		m.Destination, m.Source, m.Options = name, dir, []string{"rbind", "ridmap"}
+		s.Mounts = append(s.Mounts, m)
+		o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, busyboxRoot(t))})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		expect(t, o, "75 86\n")
+	}
+}
+
 func TestUserNamespaceOfAPod(t *testing.T) {
 	n := newNative(t)
 	p := infra(t, n, starter.InfraRequest{

@@ -32,7 +32,19 @@ func capabilitiesOf(p *oci.Process) (capabilitySets, error) {
 			*s.set |= 1 << n
 		}
 	}
+	sets.ambient &= sets.permitted & sets.inheritable
 	return sets, nil
+}
+
+// Unraised are the ambient capabilities that a process asks for and cannot have: the kernel wants each of them to be permitted and
+// inheritable too. The runtime specification has them warned of.
+func Unraised(p *oci.Process) []string {
+	if p == nil || p.Capabilities == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(p.Capabilities.Ambient), func(name string) bool {
+		return slices.Contains(p.Capabilities.Permitted, name) && slices.Contains(p.Capabilities.Inheritable, name)
+	})
 }
 
 // mayMount tells whether a process, or what it executes, may change mounts in its own right.
