@@ -376,6 +376,7 @@ type fakeVolumes struct {
 	err  error
 	full string
 	busy error // of a removal
+	lost error // of what a container mounts
 	have map[types.UID]bool
 }
 
@@ -412,7 +413,7 @@ func (f *fakeVolumes) Exceeded(context.Context, *v1.Pod) (string, error) {
 	return f.full, nil
 }
 
-func (f *fakeVolumes) Mounts(*v1.Pod, *v1.Container) ([]volume.Mount, error) { return nil, nil }
+func (f *fakeVolumes) Mounts(*v1.Pod, *v1.Container) ([]volume.Mount, error) { return nil, f.lost }
 
 func (f *fakeVolumes) Remove(_ context.Context, uid types.UID) error {
 	f.note(uid, "remove volumes", true)

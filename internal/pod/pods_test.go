@@ -244,6 +244,8 @@ func TestStartFailures(t *testing.T) {
 			p.Spec.SecurityContext = &v1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &root}
 		}, "Pending a=CreateContainerConfigError", `container's runAsUser breaks non-root policy (pod: "p_default(UID)", container: a)`,
 			`Warning Failed a: Error: container's runAsUser breaks non-root policy (pod: "p_default(UID)", container: a)`, ""},
+		{"mounts that do not propagate", func(_ *v1.Pod, b *bench) { b.volumes.lost = &volume.PropagationError{Path: "/x", Mountpoint: "/"} },
+			"Pending a=CreateContainerError", `path "/x" is mounted on "/" but it is not a shared mount`, `Warning Failed a: Error: path "/x" is mounted on "/" but it is not a shared mount`, ""},
 		{"cannot be created", func(_ *v1.Pod, b *bench) { b.behaves("a", behaviour{createErr: errors.New("no space left")}) },
 			"Pending a=CreateContainerError", "no space left", "Warning Failed a: Error: no space left", "0: create a 0\n10: create a 0\n20: create a 0"},
 	} {

@@ -211,6 +211,9 @@ func (j *job) config(c *v1.Container, img image.Image) (runtime.ContainerConfig,
 		run.Attempt = attemptByLogs(filepath.Join(dir, c.Name))
 	}
 	mounts, termination, err := j.mounts(c)
+	if no := (*volume.PropagationError)(nil); errors.As(err, &no) {
+		return runtime.ContainerConfig{}, fail(plan.CreateError, err) // a runtime's to say, in a cluster
+	}
 	if err != nil {
 		return runtime.ContainerConfig{}, fail(plan.CreateConfigError, err)
 	}

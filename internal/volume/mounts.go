@@ -63,17 +63,24 @@ func (v *Volumes) mount(pod *v1.Pod, c *v1.Container, vm *v1.VolumeMount) (Mount
 	if i < 0 {
 		return Mount{}, fmt.Errorf("cannot find volume %q to mount into container %q", vm.Name, c.Name)
 	}
-	root, err := v.open(pod, &pod.Spec.Volumes[i])
-	if err != nil {
+	if m.File, err = v.source(pod, c, i, vm); err != nil {
 		return Mount{}, err
 	}
-	if vm.SubPath == "" {
-		m.File = root
-		return m, nil
+	if err := checkPropagation(m.File, m.Propagation); err != nil {
+		_ = m.File.Close()
+		return Mount{}, err
+	}
+	return m, nil
+}
+
+// source opens what of a volume is mounted.
+func (v *Volumes) source(pod *v1.Pod, c *v1.Container, i int, vm *v1.VolumeMount) (*os.File, error) {
+	root, err := v.open(pod, &pod.Spec.Volumes[i])
+	if err != nil || vm.SubPath == "" {
+		return root, err
 	}
 	defer func() { _ = root.Close() }()
-	m.File, err = v.subPath(root, c.Name, vm)
-	return m, err
+	return v.subPath(root, c.Name, vm)
 }
 
 // recursiveReadOnly tells whether a mount is read-only all the way down. Every kernel that Hull runs on can do it.
