@@ -166,6 +166,34 @@ func TestFileSystemOfTheHost(t *testing.T) {
 	expect(t, o, "a\nb\nrefused\n1\n")
 }
 
+// TestCopyUp: a tmpfs begins with what the root has there, and keeps what is written; one that is read-only holds mounts all the same.
+func TestCopyUp(t *testing.T) {
+	n := newNative(t)
+	lower := busyboxRoot(t)
+	deep := filepath.Join(lower, "srv/deep")
+	must(t, os.MkdirAll(deep, 0o750))
+	must(t, os.WriteFile(filepath.Join(deep, "f"), []byte("copied\n"), 0o640))
+	must(t, os.Chown(filepath.Join(deep, "f"), 7, 8))
+	must(t, os.Symlink("/etc/passwd", filepath.Join(deep, "link")))
+	must(t, os.Chmod(filepath.Join(lower, "srv"), 0o711))
+	must(t, os.Symlink("srv", filepath.Join(lower, "by-link")))
+	s := spec(t, oci.Config{Args: []string{"sh", "-c", `
+		cat /srv/deep/f; stat -c '%a %u %g' /srv /srv/deep /srv/deep/f; readlink /srv/deep/link; echo w >/srv/w && cat /srv/w
+		cat /etc/passwd | wc -l; touch /etc/x 2>/dev/null || echo refused; test -d /etc/new/dir && echo mounted; ls /nothing | wc -l
+		mount | grep -cE ' /(srv|etc|nothing) type tmpfs'`}})
+	up := func(destination string, options ...string) oci.SpecMount {
+		return oci.SpecMount{Destination: destination, Type: "tmpfs", Source: "tmpfs", Options: append(options, "tmpcopyup")}
+	}
+	s.Mounts = append(s.Mounts, up("/by-link"), up("/etc", "ro"), up("/nothing"),
+		oci.SpecMount{Destination: "/etc/new/dir", Source: t.TempDir(), Options: []string{"bind"}})
+	o, err := run(t, n, starter.Request{Key: "c", Spec: s, Rootfs: rootfs(t, lower)})
+	must(t, err)
+	expect(t, o, "copied\n711 0 0\n750 0 0\n640 7 8\n/etc/passwd\nw\n2\nrefused\nmounted\n0\n3\n")
+	if _, err := os.Stat(filepath.Join(lower, "srv/w")); err == nil {
+		t.Error("what was written into the tmpfs is in the root")
+	}
+}
+
 // TestOptionsOfAFileSystemOnABind: mount(2) passes over them, and so do specs that come from it.
 func TestOptionsOfAFileSystemOnABind(t *testing.T) {
 	n := newNative(t)

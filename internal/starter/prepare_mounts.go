@@ -1,9 +1,11 @@
 package starter
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
+	"github.com/containerd/continuity/fs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hull-pods/hull/internal/linux"
@@ -23,10 +25,14 @@ func (n *Native) mount(d *delivery, r Request, m oci.SpecMount, f *compile.Facts
 	}
 	if compile.Outside(m, o) {
 		mount, err := outsideMount(m, o)
-		if err == nil {
-			d.keep(compile.FDMount(m.Destination), mount)
+		if err != nil {
+			return err
 		}
-		return err
+		d.keep(compile.FDMount(m.Destination), mount)
+		if o.CopyUp {
+			return copyUp(r.Rootfs, mount, m.Destination)
+		}
+		return nil
 	}
 	if m.Type == "cgroup" {
 		if err = d.join(r.Cgroups); err != nil {
@@ -76,6 +82,23 @@ func outsideMount(m oci.SpecMount, o compile.Options) (*os.File, error) {
 		return nil, fmt.Errorf("mount on %s: %w", m.Destination, err)
 	}
 	return mount, nil
+}
+
+// copyUp copies what a root, in which nothing runs yet, has at a path.
+func copyUp(root, into *os.File, destination string) error {
+	from, err := linux.OpenIn(root, compile.Inside(destination), unix.O_RDONLY|unix.O_DIRECTORY)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("mount on %s: %w", destination, err)
+	}
+	defer func() { _ = from.Close() }()
+	inside := func(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d/.", f.Fd()) }
+	if err := fs.CopyDir(inside(into), inside(from)); err != nil {
+		return fmt.Errorf("mount on %s: copy what is there: %w", destination, err)
+	}
+	return nil
 }
 
 // withMappings completes an idmapped mount with the container's own mappings.

@@ -128,7 +128,7 @@ func TestRefusals(t *testing.T) {
 		}, errdefs.ErrInvalidArgument},
 		"no mount namespace": {func(s *oci.Spec) { s.Linux.Namespaces = nil }, errdefs.ErrNotImplemented},
 		"mount on the root":  {func(s *oci.Spec) { s.Mounts[0].Destination = "/proc/.." }, errdefs.ErrInvalidArgument},
-		"copy up":            {func(s *oci.Spec) { s.Mounts[1].Options = []string{"tmpcopyup"} }, errdefs.ErrNotImplemented},
+		"copy up":            {func(s *oci.Spec) { s.Mounts[0].Options = []string{"tmpcopyup"} }, errdefs.ErrInvalidArgument},
 		"bind with an option": {func(s *oci.Spec) {
 			s.Mounts[0] = oci.SpecMount{Destination: "/x", Source: "/y", Options: []string{"bind", "size=1"}}
 		}, errdefs.ErrInvalidArgument},

@@ -37,7 +37,7 @@ func (t *tree) allMounts() error {
 		}
 		p := placed{path: t.target(m.Destination), fd: fd, fresh: fresh, kernel: fresh && (m.Type == "proc" || m.Type == "sysfs")}
 		t.mounts = append(t.mounts, p)
-		if fresh && m.Type == "tmpfs" && o.Own.Set&unix.MOUNT_ATTR_RDONLY != 0 {
+		if (fresh || o.CopyUp) && m.Type == "tmpfs" && o.Own.Set&unix.MOUNT_ATTR_RDONLY != 0 {
 			t.later = append(t.later, p)
 		}
 		if fresh && m.Type == "tmpfs" && p.path == "dev" {
@@ -79,17 +79,15 @@ func (t *tree) mount(m oci.SpecMount, o Options) (fd birth.Arg, fresh bool, err 
 	case o.Bind:
 		fd = t.p.FD(FDMount(m.Destination))
 		what = "mount on " + m.Destination
+	case Outside(m, o):
+		fd = t.p.FD(FDMount(m.Destination))
 	case m.Type == "cgroup" && !t.facts.Unified:
 		return t.cgroupTree(m, o), true, nil
 	case m.Type == "cgroup":
 		m.Type = "cgroup2"
 		fd, fresh = t.filesystem(m, o), true
-	case m.Type == "proc", m.Type == "sysfs", m.Type == "devpts", m.Type == "tmpfs", m.Type == "mqueue":
-		fd, fresh = t.filesystem(m, o), true
-	case Outside(m, o):
-		fd = t.p.FD(FDMount(m.Destination))
 	default:
-		fd = t.filesystem(m, o)
+		fd, fresh = t.filesystem(m, o), true
 	}
 	if !o.Bind && o.Propagation|o.PropagationBelow != 0 {
 		t.setattr("set propagation of "+what, fd, false, linux.Attributes{Propagation: o.Propagation | o.PropagationBelow})

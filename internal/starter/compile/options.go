@@ -20,7 +20,7 @@ type Options struct {
 	Propagation       uint64           // of the mount itself
 	PropagationBelow  uint64           // and of all below it
 	IDMap, IDMapBelow bool
-	copyUp            bool
+	CopyUp            bool          // what the root has there is copied into it
 	params            []linux.Param // the file system's own
 }
 
@@ -68,7 +68,7 @@ func ParseOptions(m oci.SpecMount) (Options, error) {
 		case opt == "ridmap":
 			o.IDMap, o.IDMapBelow = true, true
 		case opt == "tmpcopyup":
-			o.copyUp = true
+			o.CopyUp = true
 		case slices.Contains(noOptions, opt):
 		case o.attribute(opt):
 		default:
@@ -84,8 +84,8 @@ func ParseOptions(m oci.SpecMount) (Options, error) {
 	if o.Bind && len(o.params) > 0 {
 		return o, fmt.Errorf("mount on %s: option %q is none of a bind mount: %w", m.Destination, o.params[0].Key, errdefs.ErrInvalidArgument)
 	}
-	if o.copyUp {
-		return o, fmt.Errorf("mount on %s: option tmpcopyup: %w", m.Destination, errdefs.ErrNotImplemented)
+	if o.CopyUp && (o.Bind || m.Type != "tmpfs" || Inside(m.Destination) == "dev") { // a /dev is filled with devices, whose names must be free
+		return o, fmt.Errorf("mount on %s: option tmpcopyup is a tmpfs' alone, and not /dev's: %w", m.Destination, errdefs.ErrInvalidArgument)
 	}
 	return o, nil
 }
@@ -143,14 +143,19 @@ func (o *Options) attrs() int { return int(o.Own.Set | o.Below.Set) }
 var namespaced = []string{"proc", "sysfs", "devpts", "tmpfs", "mqueue", "cgroup", "cgroup2"}
 
 // Outside tells whether a file system is made outside of the container, where the paths in its options lead to what the spec's author
-// means: an overlay's layers, an ext4's device.
-func Outside(m oci.SpecMount, o Options) bool { return !o.Bind && !slices.Contains(namespaced, m.Type) }
+// means: an overlay's layers, an ext4's device. So is a tmpfs into which something is copied.
+func Outside(m oci.SpecMount, o Options) bool {
+	return !o.Bind && (o.CopyUp || !slices.Contains(namespaced, m.Type))
+}
 
 // ForOutside are a file system's flags and options for one that is made outside.
 func (o *Options) ForOutside() (attrs int, params []linux.Param) {
-	params = o.params
-	if o.attrs()&unix.MOUNT_ATTR_RDONLY != 0 {
+	attrs, params = o.attrs(), o.params
+	switch {
+	case o.CopyUp:
+		attrs &^= unix.MOUNT_ATTR_RDONLY // it is given back once all is in it
+	case attrs&unix.MOUNT_ATTR_RDONLY != 0:
 		params = append(slices.Clone(params), linux.Flag("ro")) // its device may be
 	}
-	return o.attrs(), params
+	return attrs, params
 }
