@@ -282,6 +282,19 @@ func TestFlagsOfHulld(t *testing.T) {
 	} {
 		refused(t, h, 1, want, "", "system", "start", "--", flag)
 	}
+	toldAndGone(t, h)
+}
+
+// toldAndGone waits for a keeper that has told why hulld does not start: it ends after that.
+func toldAndGone(t *testing.T, h *live.Hull) {
+	t.Helper()
+	left := h.Leaks()
+	for deadline := time.Now().Add(patience); len(left) > 0 && time.Now().Before(deadline); {
+		left = h.Leaks()
+	}
+	if len(left) > 0 {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
 }
 
 // TestNoOverlayfs is Hull on a kernel that lacks what it cannot do without.
@@ -295,12 +308,5 @@ func TestNoOverlayfs(t *testing.T) {
 	if r.Code != 1 || !strings.HasPrefix(r.Stderr, want) {
 		t.Errorf("exit code %d, %q, want %q", r.Code, r.Stderr, want)
 	}
-	// The keeper has told why before it ends.
-	left := h.Leaks()
-	for deadline := time.Now().Add(patience); len(left) > 0 && time.Now().Before(deadline); {
-		left = h.Leaks()
-	}
-	if len(left) > 0 {
-		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
-	}
+	toldAndGone(t, h)
 }
