@@ -278,6 +278,7 @@ func TestFlagsOfHulld(t *testing.T) {
 		"--pod-max-pids=many": `error: start hulld: invalid value "many" for flag -pod-max-pids: parse error (its log: `,
 		"word":                `error: start hulld: unexpected argument "word" (its log: `,
 		"--failpoints=x=y":    `error: start hulld: failpoint "x=y": want NAME=error|kill[@N] with a name from the list (its log: `,
+		"--help":              "error: hulld prints something and ends with that flag: run hulld --help\n",
 		"--state=/tmp/other":  "error: --state is hull's own flag, before the --: hull and hulld must agree on it\n",
 	} {
 		refused(t, h, 1, want, "", "system", "start", "--", flag)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -48,8 +49,12 @@ func systemStart(e *env.Env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args {
 				name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-				if arg != name && (name == "root" || name == "state") {
+				switch {
+				case arg == name:
+				case name == "root" || name == "state":
 					return fmt.Errorf("--%s is hull's own flag, before the --: hull and hulld must agree on it", name)
+				case slices.Contains([]string{"h", "help", "list-failpoints"}, name):
+					return fmt.Errorf("hulld prints something and ends with that flag: run hulld %s", arg)
 				}
 			}
 			if c, running := e.Running(cmd.Context()); running {
